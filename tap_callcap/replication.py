@@ -1,0 +1,240 @@
+"""From bookmark to bookmark: which window is read next, and up to where calls are safe."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from singer_sdk.exceptions import FatalAPIError
+
+from tap_callcap.client import (
+    DAYS_AHEAD,
+    BadRequestError,
+    ForeignZoneError,
+    NothingFound,
+    Page,
+    Search,
+)
+from tap_callcap.reader import Reader, Whole
+from tap_callcap.records import format_instant
+from tap_callcap.settings import UTC_ZONE
+from tap_callcap.windows import (
+    ALL_HISTORY,
+    FIRST_LENGTH,
+    MINUTE,
+    UTC,
+    Range,
+    Stride,
+    Window,
+    border_before,
+    cut,
+    is_settled,
+    settled_bound,
+    upper_bound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_callcap.client import Client
+    from tap_callcap.records import Call
+    from tap_callcap.settings import Settings
+
+SECOND_ZONE = ZoneInfo("US/Arizona")  # documented as accepted, and without clock changes
+FUTURE = timedelta(hours=1)  # a bookmark further ahead of the server's clock is an error
+PROGRESS_EVERY = 10.0  # seconds between two lines of progress
+
+logger = logging.getLogger("tap-callcap")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Every call modified before `until` has been handed out."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What the first request of a run settled."""
+
+    search: Search
+    window: Window
+    answer: Page | NothingFound
+
+
+class Replication:
+    """One run over the calls.
+
+    Args:
+        client: Asks the API.
+        settings: The run's settings.
+        detail: Which sections of a call the API shall send, as its `detail` parameter has it.
+        bookmark: Where an earlier run ended, none for the beginning.
+    """
+
+    def __init__(
+        self, client: Client, settings: Settings, *, detail: str, bookmark: datetime | None
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._detail = detail
+        self._bookmark = bookmark
+        self._longest = timedelta.max
+        self._progress_at = 0.0
+        self.has_seen_page = False
+        self.zone = settings.zone
+
+    def run(self) -> Iterator[list[Call] | Checkpoint]:
+        """The calls, page by page, and a checkpoint after each window that was read whole.
+
+        The zone of the calls' times is `zone`, from the first calls on.
+
+        Raises:
+            FatalAPIError: If something cannot be read whole, naming it.
+        """
+        zones = [self._settings.zone]
+        if self._settings.zone == UTC_ZONE:
+            zones.append(SECOND_ZONE)
+        while True:
+            opening = self._open(zones)
+            try:
+                yield from self._read_from(opening)
+            except ForeignZoneError:
+                # Answers without a page echo no zone, so only now is it known to be refused.
+                zones = zones[zones.index(opening.search.zone) + 1 :]
+                if self.has_seen_page or not zones:
+                    raise
+            else:
+                return
+
+    def _start(self, zone: ZoneInfo) -> datetime:
+        start = self._settings.start_date or ALL_HISTORY
+        if self._bookmark is not None:
+            start = max(start, self._bookmark - self._settings.lookback)
+        return border_before(start, zone)
+
+    def _open(self, zones: Sequence[ZoneInfo]) -> _Opening:
+        """Ask the first request alone; it settles key, zone and clock.
+
+        How far it asks rests on this machine's clock, what is made of the answer does not.
+        """
+        start = self._start(zones[0])
+        local_upper = upper_bound(datetime.now(UTC), self._settings.lag, None, zones[0])
+        window = Window(start, max(start + MINUTE, min(start + FIRST_LENGTH, local_upper)))
+        while True:
+            refusal: FatalAPIError | None = None
+            for zone in zones:
+                try:
+                    return self._open_in(zone, window)
+                except BadRequestError as error:
+                    refusal = refusal or error
+                except ForeignZoneError as error:
+                    refusal = error
+                logger.info("Callcap does not take timezone %s", zone.key)
+            parts = cut(window, 2, zones[0])
+            if isinstance(refusal, ForeignZoneError) or len(parts) == 1:
+                msg = f"{refusal}. No timezone was accepted: set timezone to one that Callcap knows"
+                raise FatalAPIError(msg)
+            window = parts[0]
+            self._longest = window.length
+
+    def _open_in(self, zone: ZoneInfo, window: Window) -> _Opening:
+        last_day = datetime.now(UTC).date() + timedelta(days=DAYS_AHEAD)
+        search = Search(zone, last_day, self._settings.page_size, self._detail)
+        answer = self._client.calls(search, window, 1)
+        needed = answer.clock.date() + timedelta(days=DAYS_AHEAD)
+        search = replace(search, last_day=needed)
+        if needed > last_day:
+            answer = self._client.calls(search, window, 1)
+        return _Opening(search, window, answer)
+
+    def _read_from(self, opening: _Opening) -> Iterator[list[Call] | Checkpoint]:
+        """Read window after window, from what the first request settled."""
+        self.zone = opening.search.zone
+        span = self._range(opening.answer.clock)
+        reader = Reader(
+            lambda window, number: self._client.calls(opening.search, window, number),
+            self._client.accounts,
+            zone=span.zone,
+            settled=span.settled,
+            page_size=self._settings.page_size,
+            concurrency=self._settings.concurrency,
+        )
+        reader.longest = self._longest
+        window = _first_window(span, opening, reader)
+        while window is not None:
+            until, total = window.start, 0
+            current = window
+            for event in reader.read(
+                window, lambda total: span.window(current.end, reader.stride_after(current, total))
+            ):
+                self.has_seen_page = reader.has_seen_page
+                if isinstance(event, Whole):
+                    until = event.window.end
+                    total += event.total
+                    if self.has_seen_page:  # only a page says the zone
+                        yield Checkpoint(until)
+                    self._report(span, until)
+                else:
+                    yield event
+            if until < window.end:
+                logger.info(
+                    "More calls were modified from %s on than a page holds, and too lately to be "
+                    "read page by page: they are left to the next run",
+                    format_instant(until),
+                )
+                return
+            window = span.window(window.end, reader.stride_after(window, total))
+        if span.start < span.upper and not self.has_seen_page:
+            logger.warning("Callcap has no calls for this key: the bookmark stays where it was")
+
+    def _range(self, now: datetime) -> Range:
+        """What the run covers that begins at `now` by the server's clock."""
+        settings = self._settings
+        if self._bookmark is not None and self._bookmark > now + FUTURE:
+            msg = (
+                f"The bookmark {format_instant(self._bookmark)} is later than Callcap's clock, "
+                f"{format_instant(now.replace(microsecond=0))}: correct the state or reset it"
+            )
+            raise FatalAPIError(msg)
+        span = Range(
+            self._start(self.zone),
+            upper_bound(now, settings.lag, settings.end_date, self.zone),
+            settled_bound(now, settings.lag, settings.lookback),
+            self.zone,
+        )
+        logger.info(
+            "Reading calls modified from %s to %s, asked in %s, detail %s",
+            format_instant(span.start),
+            format_instant(span.upper),
+            span.zone.key,
+            self._detail or "none",
+        )
+        return span
+
+    def _report(self, span: Range, until: datetime) -> None:
+        """Say how far the run is, now and then."""
+        if time.monotonic() - self._progress_at >= PROGRESS_EVERY:
+            self._progress_at = time.monotonic()
+            share = (until - span.start) / (span.upper - span.start)
+            logger.info("Read up to %s, %.0f %% of the range", format_instant(until), 100 * share)
+
+
+def _first_window(span: Range, opening: _Opening, reader: Reader) -> Window | None:
+    """The first window to read; the opening's answer serves as its first page where it can."""
+    if span.start >= span.upper:
+        return None
+    window, answer = Window(span.start, min(opening.window.end, span.upper)), opening.answer
+    if isinstance(answer, NothingFound):
+        return span.window(span.start, Stride(window.length, window.length))
+    if answer.is_snapshot or (
+        window == opening.window and is_settled(window, span.settled, span.zone)
+    ):
+        reader.put(window, answer)
+        return window
+    return span.window(span.start, reader.stride_after(opening.window, answer.total_records))

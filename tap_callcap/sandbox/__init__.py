@@ -1,0 +1,24 @@
+"""Callcap on this machine: the documented API over made-up calls.
+
+It shares no code with the tap, so that it can judge it.
+"""
+
+from tap_callcap.sandbox.book import CallBook
+from tap_callcap.sandbox.call import VENDOR_EXAMPLE, Call
+from tap_callcap.sandbox.callcap import Answer, Asked, Callcap
+from tap_callcap.sandbox.made_up import made_up_calls
+from tap_callcap.sandbox.moods import BadMoodError, Moods
+from tap_callcap.sandbox.server import Sandbox
+
+__all__ = [
+    "VENDOR_EXAMPLE",
+    "Answer",
+    "Asked",
+    "BadMoodError",
+    "Call",
+    "CallBook",
+    "Callcap",
+    "Moods",
+    "Sandbox",
+    "made_up_calls",
+]

@@ -1,0 +1,123 @@
+"""The command `callcap-sandbox`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from tap_callcap.sandbox.book import CallBook
+from tap_callcap.sandbox.call import VENDOR_EXAMPLE, Call
+from tap_callcap.sandbox.callcap import BASE_PATH, Callcap, real_time
+from tap_callcap.sandbox.made_up import made_up_calls
+from tap_callcap.sandbox.moods import BadMoodError, Moods
+from tap_callcap.sandbox.server import LOOPBACK, listening, server_for
+
+if TYPE_CHECKING:
+    import socket
+
+_YEAR = timedelta(days=365.25)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8010,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--calls",
+    default=2000,
+    show_default=True,
+    type=click.IntRange(0, 1_000_000),
+    help="How many calls there are.",
+)
+@click.option(
+    "--years",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, 25, min_open=True),
+    help="Over how many years, up to now.",
+)
+@click.option("--seed", default=0, show_default=True, help="Other calls for another number.")
+@click.option("--api-key", default="sandbox", show_default=True, help="The key to accept.")
+@click.option(
+    "--mood",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="How the API behaves where its documents are silent; repeatable. See --moods.",
+)
+@click.option(
+    "--live",
+    default=0.0,
+    type=click.FloatRange(0, 10_000),
+    metavar="N",
+    help="N calls come, and N are edited, each minute.",
+)
+@click.option("--moods", "shows_moods", is_flag=True, help="List the moods and exit.")
+def main(  # noqa: PLR0913, PLR0917 - one for each option
+    host: str,
+    port: int,
+    calls: int,
+    years: float,
+    seed: int,
+    api_key: str,
+    pairs: tuple[str, ...],
+    live: float,
+    shows_moods: bool,  # noqa: FBT001 - a flag
+) -> None:
+    """Serve the documented Callcap API over made-up calls, to try the tap without a key."""
+    if shows_moods:
+        for name, choices in Moods.choices().items():
+            click.echo(f"{name:22}{choices}")
+        return
+    try:
+        moods = Moods.parse(pairs)
+    except BadMoodError as error:
+        raise click.ClickException(str(error)) from error
+    listener = _listener(host, port)
+    now = real_time()
+    book = CallBook(_calls_until_now(calls, years, seed))
+    server = server_for(Callcap(book, moods=moods, api_key=api_key, seed=seed, live=live))
+    url = _url(host, listener.getsockname()[1])
+    click.echo(
+        f"Callcap with {len(book):,} made-up calls up to {now:%Y-%m-%d}: {url}\n"
+        "Point the tap at it:\n"
+        f"  export TAP_CALLCAP_API_URL={url} TAP_CALLCAP_API_KEY={api_key}\n"
+        "  tap-callcap --config=ENV\n"
+        "Ctrl-C stops it."
+    )
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:  # uvicorn has shut down, and passes the signal on
+        click.echo("Stopped.")
+
+
+def _calls_until_now(count: int, years: float, seed: int) -> list[Call]:
+    """Return made-up calls, with the vendor's example however old it is."""
+    now = real_time()
+    calls = made_up_calls(count, seed=seed, start=now - years * _YEAR, end=now)
+    if calls and VENDOR_EXAMPLE not in calls:
+        calls[0] = VENDOR_EXAMPLE
+    return calls
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return listening(host, port)
+    except OSError as error:
+        msg = f"Cannot listen on {host} port {port}: {error.strerror}. Try another --port."
+        raise click.ClickException(msg) from error
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{BASE_PATH}"
+
+
+if __name__ == "__main__":
+    main()

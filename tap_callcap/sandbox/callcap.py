@@ -1,0 +1,344 @@
+"""Callcap on this machine: the documented API, without a network."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from random import Random
+from threading import RLock
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from tap_callcap.sandbox.accounts import (
+    ACCOUNT_PARAMETERS,
+    CSR_PARAMETERS,
+    accounts_answer,
+    csrs_answer,
+)
+from tap_callcap.sandbox.filters import BadParameterError
+from tap_callcap.sandbox.moods import Moods
+from tap_callcap.sandbox.render import encode, in_dialect, rendered
+from tap_callcap.sandbox.search import (
+    Selection,
+    check_known,
+    ordered,
+    shown_fields,
+    understood,
+    zone_of,
+)
+from tap_callcap.sandbox.zones import UTC
+
+if TYPE_CHECKING:
+    from tap_callcap.sandbox.book import CallBook
+    from tap_callcap.sandbox.call import Call
+
+BASE_PATH: Final = "/v2"
+NOT_FOUND = "The requested resource did not exist or did not have anything to say"
+_REMEMBERED_SEARCHES = 16
+_ONE_CALL_PARAMETERS = frozenset({"search_timezone", "detail"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and what became of it; the last two are None before it is answered."""
+
+    path: str
+    params: Mapping[str, str]
+    asked_at: datetime
+    status: int | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, content: Call, status: int = 200, **headers: str) -> Answer:
+        """Return an answer whose body is JSON; `_` in a header's name stands for `-`."""
+        return cls(
+            status,
+            encode(content),
+            {
+                "Content-Type": "application/json; charset=utf-8",
+                **{name.replace("_", "-"): text for name, text in headers.items()},
+            },
+        )
+
+
+Hook = Callable[[Asked], "Answer | None"]
+
+
+def real_time() -> datetime:
+    """Return the present."""
+    return datetime.now(UTC)
+
+
+class Callcap:
+    """The API over a book of calls. Safe to be asked by several threads."""
+
+    def __init__(  # noqa: PLR0913 - all but the book are for the few who need them
+        self,
+        book: CallBook,
+        *,
+        moods: Moods | None = None,
+        api_key: str = "sandbox",
+        clock: Callable[[], datetime] = real_time,
+        sleep: Callable[[float], None] = time.sleep,
+        seed: int = 0,
+        live: float = 0,
+    ) -> None:
+        """Open the API.
+
+        `clock` returns aware UTC datetimes; `sleep` is how the latency is spent; `live` is how many
+        calls come, and how many are edited, each minute.
+        """
+        self.book = book
+        self.moods = moods or Moods()
+        """May be replaced between requests."""
+        self.requests: list[Asked] = []
+        """All requests so far, in the order of their answers."""
+        self.before_answer: Hook | None = None
+        """Called before each look into the book; may change the book. An Answer that it
+        returns is given in place of the API's own."""
+        self._api_key = api_key
+        self._clock = clock
+        self._sleep = sleep
+        self._seed = seed
+        self._live = live
+        self._ahead = timedelta(0)
+        self._lived_until = clock()
+        self._lock = RLock()
+        self._rng = Random(seed)  # noqa: S311 - the order of ties
+        self._granted: deque[datetime] = deque()
+        self._remembered: OrderedDict[tuple[int, Selection], list[Call]] = OrderedDict()
+
+    def now(self) -> datetime:
+        """Return the server's time."""
+        return self._clock() + self._ahead
+
+    def advance(self, delta: timedelta, *, new_calls: int = 0, edits: int = 0) -> None:
+        """Let `delta` pass at once, with so many new calls and edits strewn over it."""
+        with self._lock:
+            since = self.now()
+            self._ahead += delta
+            self._lived_until += delta
+            self.book.pass_time(
+                since,
+                self.now(),
+                new_calls=new_calls,
+                edits=edits,
+                seed=self._seed,
+            )
+
+    def live_on(self) -> None:
+        """Let happen what happened since the last request, if calls keep coming."""
+        with self._lock:
+            now = self.now()
+            count = int((now - self._lived_until) / timedelta(minutes=1) * self._live)
+            if count:
+                since, self._lived_until = self._lived_until, now
+                self.book.pass_time(since, now, new_calls=count, edits=count, seed=self._seed)
+
+    def answer(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        authorization: str | None = None,
+    ) -> Answer:
+        """Answer `GET path?params`, where `path` begins with /v2."""
+        asked = Asked(path, dict(params or {}), self.now())
+        answer = self._answer(asked, authorization)
+        if self.moods.latency:
+            self._sleep(self.moods.latency)
+        answered_at = self.now()
+        if self.moods.date_header:
+            date = format_datetime(answered_at.astimezone(UTC), usegmt=True)
+            answer = replace(answer, headers={"Date": date, **answer.headers})
+        with self._lock:
+            self.requests.append(replace(asked, status=answer.status, answered_at=answered_at))
+        return answer
+
+    def _answer(self, asked: Asked, authorization: str | None) -> Answer:
+        self.live_on()
+        with self._lock:
+            instead = self.before_answer(asked) if self.before_answer else None
+            refused = instead or self._refusal(authorization)
+        if refused is not None:
+            return refused
+        try:
+            return self._routed(asked, self.now())
+        except BadParameterError as error:
+            return Answer.of({"status": "error", "message": str(error)}, 400)
+
+    def _refusal(self, authorization: str | None) -> Answer | None:
+        if authorization != f"Bearer {self._api_key}":
+            return Answer.of(
+                {"status": "unauthorized", "message": "Your key is invalid"},
+                401,
+                WWW_Authenticate='Bearer realm="https://api.callcap.com/v2/"',
+            )
+        limit, now = self.moods.requests_per_minute, self.now()
+        while self._granted and self._granted[0] + self.moods.rate_window <= now:
+            self._granted.popleft()
+        if limit is None or len(self._granted) < limit:
+            self._granted.append(now)
+            return None
+        free_at = self._granted[-limit] + self.moods.rate_window
+        seconds = math.ceil((free_at - now).total_seconds())
+        retry_after = {
+            "none": {},
+            "seconds": {"Retry_After": str(seconds)},
+            "date": {
+                "Retry_After": format_datetime(
+                    (now + timedelta(seconds=seconds)).astimezone(UTC),
+                    usegmt=True,
+                ),
+            },
+        }[self.moods.retry_after]
+        return Answer.of({"status": "error", "message": "Too many requests"}, 429, **retry_after)
+
+    def _routed(self, asked: Asked, now: datetime) -> Answer:
+        params = asked.params
+        match unquote(asked.path).removeprefix(BASE_PATH).split("/"):
+            case ["", "get", "calls", ""]:
+                return self._calls(params, now)
+            case ["", "get", "calls", call_id, ""]:
+                return self._one_call(call_id, params, now)
+            case ["", "get", "accounts", ""]:
+                check_known(params, ACCOUNT_PARAMETERS, self.moods)
+                accounts = accounts_answer(self.book, params)
+                return self._found(accounts) if accounts else not_found()
+            case ["", "get", "callsurance", "csrs", ""]:
+                check_known(params, CSR_PARAMETERS, self.moods)
+                return self._found(csrs_answer(self.book, params))
+            case ["", "get", "callsurance", "csrs", csr_id, ""]:
+                csrs = csrs_answer(self.book, {}, csr_id)
+                return self._found(csrs) if csrs["csr"] else not_found()
+        return not_found()
+
+    def _found(self, content: Call) -> Answer:
+        return Answer.of(in_dialect(content, self.moods))
+
+    def _shown(self, now: datetime) -> datetime | None:
+        """Return when versions that show at `now` were made; None shows the newest of all."""
+        return now - self.moods.visible_after if self.moods.visible_after else None
+
+    def _one_call(self, call_id: str, params: Mapping[str, str], now: datetime) -> Answer:
+        check_known(params, _ONE_CALL_PARAMETERS, self.moods)
+        zone, echoed = zone_of(params, self.moods)
+        call = self.book.shown(call_id, at=self._shown(now))
+        if call is None:
+            return not_found()
+        shown = rendered(call, shown_fields(params, self.moods), zone, self.moods)
+        content: Call = {"status": "success", **self._echo(echoed)}
+        if self.moods.single_call == "top_level":
+            content.update(shown)
+        elif self.moods.single_call == "object":
+            content["call"] = shown
+        else:
+            content = {
+                "pagination": _pagination(1, 1, 1, 50, 1),
+                **content,
+                "call": [shown],
+            }
+        return self._found(content)
+
+    def _calls(self, params: Mapping[str, str], now: datetime) -> Answer:
+        moods = self.moods
+        search = understood(params, now, moods)
+        calls = self._selected(search.selection, now)
+        total = len(calls)
+        if not total and moods.empty_search == "404":
+            return not_found()
+        if not total and moods.empty_search == "204":
+            return Answer(204)
+        last_page = math.ceil(total / search.show)
+        page = search.page
+        if page > max(last_page, 1):
+            if moods.page_beyond_last == "404":
+                return not_found()
+            if moods.page_beyond_last == "400":
+                msg = "page must be less than or equal to last_page"
+                raise BadParameterError(msg)
+            if moods.page_beyond_last == "last":
+                page = max(last_page, 1)
+        first = (page - 1) * search.show
+        shown = [
+            rendered(call, search.detail, search.zone, moods)
+            for call in calls[first : first + search.show]
+        ]
+        least = 0 if moods.empty_search == "last_page_0" else 1
+        content: Call = {
+            "pagination": _pagination(
+                page,
+                max(last_page, least),
+                len(shown),
+                search.show,
+                total,
+            ),
+            "status": "success",
+            **self._echo(search.zone_echoed),
+        }
+        if total or moods.empty_search != "missing":
+            content["call"] = None if not total and moods.empty_search == "null" else shown
+        return self._found(content)
+
+    def _echo(self, zone: str) -> Call:
+        return {"search": {"timezone": zone}} if self.moods.zone_echo else {}
+
+    def _selected(self, selection: Selection, now: datetime) -> list[Call]:
+        """Return the calls of a search in their order; the same ones are remembered for a while."""
+        shown, is_shuffled = self._shown(now), self.moods.ties == "shuffled"
+        with self._lock, self.book.lock:
+            key = (self.book.version, selection)
+            may_remember = shown is None and not is_shuffled
+            if may_remember and key in self._remembered:
+                self._remembered.move_to_end(key)
+                return self._remembered[key]
+            calls = self._meant(selection, shown)
+            calls.sort(key=_call_id)
+            if is_shuffled:
+                self._rng.shuffle(calls)
+            calls = ordered(calls, selection.order)
+            if may_remember:
+                self._remembered[key] = calls
+                if len(self._remembered) > _REMEMBERED_SEARCHES:
+                    self._remembered.popitem(last=False)
+            return calls
+
+    def _meant(self, selection: Selection, shown: datetime | None) -> list[Call]:
+        if selection.call_id is None:
+            near = self.book.near(selection.started, selection.modified, shown=shown)
+            return [call for call in near if call in selection]
+        call = self.book.shown(selection.call_id, at=shown)
+        return [] if call is None else [call]
+
+
+def not_found() -> Answer:
+    """Return the answer for what does not exist. The documents name its message, not its code."""
+    return Answer.of({"status": "not found", "message": NOT_FOUND}, 404)
+
+
+def _pagination(page: int, last_page: int, records: int, show: int, total: int) -> Call:
+    return {
+        "page": page,
+        "last_page": last_page,
+        "records_returned": records,
+        "show": show,
+        "total_records": total,
+    }
+
+
+def _call_id(call: Call) -> str:
+    call_id: str = call["call_id"]
+    return call_id

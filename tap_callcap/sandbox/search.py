@@ -1,0 +1,217 @@
+"""From the parameters of a request to the calls that it means, and their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from tap_callcap.sandbox.book import started
+from tap_callcap.sandbox.call import Call, at
+from tap_callcap.sandbox.filters import (
+    FILTER_NAMES,
+    NO_MAXIMUM,
+    BadParameterError,
+    Predicate,
+    digits,
+    filter_for,
+    number,
+    words,
+)
+from tap_callcap.sandbox.ranges import (
+    RANGE_NAMES,
+    days_asked_for,
+    modified_span,
+    start_span,
+)
+from tap_callcap.sandbox.zones import UTC_NAMES, Span, zone_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from tap_callcap.sandbox.moods import Moods
+
+DETAILS: Final = {
+    "all": ("callsurance", "webmatch", "caller", "accounts", "sentiment"),
+    "notes": ("notes",),
+    "demographics": ("demographics",),
+    "callsurance": ("callsurance",),
+    "webmatch": ("webmatch",),
+    "caller": ("caller",),
+    "accounts": ("accounts",),
+    "scorecards": ("scorecards",),
+    "import": ("import",),
+    "summaries": ("summaries",),
+    "sentiment": ("sentiment",),
+}
+"""The fields that each word of `detail` shows besides the basic ones."""
+
+MAX_SHOW = 1000  # calls on a page
+
+PARAMETERS: Final = frozenset(
+    {
+        *FILTER_NAMES,
+        *RANGE_NAMES,
+        "search_timezone",
+        "call_id",
+        "order",
+        "page",
+        "show",
+        "detail",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which calls are meant, and in which order; equal ones mean the same calls."""
+
+    started: Span
+    modified: Span
+    filters: tuple[tuple[str, str], ...]
+    order: str
+    call_id: str | None
+    zone: ZoneInfo
+    predicates: tuple[Predicate, ...] = field(compare=False, repr=False)
+
+    def __contains__(self, call: Call) -> bool:
+        """Say whether `call` passes all filters; for a `call_id` they do not count."""
+        return (
+            call["last_modified"] in self.modified
+            and started(call) in self.started
+            and all(passes(call) for passes in self.predicates)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A whole request for calls, understood."""
+
+    selection: Selection
+    page: int
+    show: int
+    detail: frozenset[str]
+    zone: ZoneInfo
+    zone_echoed: str
+
+
+def understood(params: Mapping[str, str], now: datetime, moods: Moods) -> Search:
+    """Read the parameters of `/get/calls/`; those without a text count as not given.
+
+    Raises BadParameterError where the answer would be a 400.
+    """
+    given = {name: text for name, text in params.items() if text}
+    check_known(given, PARAMETERS, moods)
+    zone, echoed = zone_of(given, moods)
+    page = number("page", given.get("page", "1"), 1, moods.max_page)
+    show = number("show", given.get("show", "50"), 1, MAX_SHOW)
+    order = given.get("order", "newest")
+    if order not in ORDERS:
+        msg = f"order must be one of {', '.join(ORDERS)}"
+        raise BadParameterError(msg)
+    _check_durations(given)
+    started_in = start_span(given, zone, now, moods.repeated_hour)
+    modified_in = modified_span(given, zone, moods)
+    if (
+        moods.max_range_days is not None
+        and "call_id" not in given
+        and days_asked_for(started_in, modified_in, now) > moods.max_range_days
+    ):
+        msg = f"The date range must not be longer than {moods.max_range_days:g} days"
+        raise BadParameterError(msg)
+    filters = tuple(sorted((name, given[name]) for name in FILTER_NAMES.intersection(given)))
+    return Search(
+        Selection(
+            started_in,
+            modified_in,
+            filters,
+            order,
+            given.get("call_id"),
+            zone,
+            tuple(filter_for(name, text, zone) for name, text in filters),
+        ),
+        page,
+        min(show, moods.show_cap or MAX_SHOW),
+        shown_fields(given, moods),
+        zone,
+        echoed,
+    )
+
+
+def check_known(params: Mapping[str, str], known: frozenset[str], moods: Moods) -> None:
+    """Refuse parameters that an endpoint does not document, unless the mood is to ignore them."""
+    unknown = sorted(set(params) - known)
+    if unknown and moods.unknown_parameters == "400":
+        msg = f"There is no parameter {', '.join(unknown)}"
+        raise BadParameterError(msg)
+
+
+def zone_of(params: Mapping[str, str], moods: Moods) -> tuple[ZoneInfo, str]:
+    """Return the zone of a request and the name under which the answer echoes it."""
+    name = params.get("search_timezone", moods.login_timezone)
+    is_utc = name in UTC_NAMES
+    if name in moods.refused_timezones or (is_utc and moods.utc == "refused"):
+        msg = f"search_timezone does not accept {name}"
+        raise BadParameterError(msg)
+    if is_utc and moods.utc == "ignored":
+        name = moods.login_timezone
+    try:
+        zone = zone_named(name)
+    except ValueError as error:
+        msg = f"search_timezone: {error}"
+        raise BadParameterError(msg) from error
+    return zone, "Etc/UTC" if is_utc and moods.utc == "alias" else name
+
+
+def shown_fields(params: Mapping[str, str], moods: Moods) -> frozenset[str]:
+    """Return the fields that `detail` adds to the basic ones."""
+    detail = words("detail", params.get("detail", "all"), DETAILS)
+    fields = {name for word in detail for name in DETAILS[word]}
+    if moods.callsaver_detail == "always" or "all" in detail:
+        fields.add("callsaver")
+    return frozenset(fields)
+
+
+def ordered(calls: Iterable[Call], order: str) -> list[Call]:
+    """Sort calls as `order` says; equal ones stay as they come."""
+    key, is_descending = ORDERS[order]
+    return sorted(calls, key=key, reverse=is_descending)
+
+
+def _account(call: Call) -> tuple[str, ...]:
+    levels = ("corporate", "division", "location", "campaign")
+    return tuple((at(call, "accounts", level, "name") or "").casefold() for level in levels)
+
+
+def _caller_id(call: Call) -> int:
+    return int(digits(at(call, "caller", "caller_id")) or 0)
+
+
+def _caller_name(call: Call) -> str:
+    name: str = at(call, "caller", "name") or ""
+    return name.casefold()
+
+
+def _callsurance(call: Call) -> tuple[int, int]:
+    major, minor = (at(call, "callsurance", level, "id") or 0 for level in ("major", "minor"))
+    return major, minor
+
+
+ORDERS: Final[dict[str, tuple[Callable[[Call], Any], bool]]] = {
+    "newest": (started, True),
+    "oldest": (started, False),
+    "account": (_account, False),
+    "callerid": (_caller_id, False),
+    "callername": (_caller_name, False),
+    "callsurance": (_callsurance, False),
+}
+"""Each order's sort key, and whether it is descending."""
+
+
+def _check_durations(params: Mapping[str, str]) -> None:
+    least = number("search_duration_min", params.get("search_duration_min", "0"))
+    most = number("search_duration_max", params.get("search_duration_max", str(NO_MAXIMUM)))
+    if least >= most and most < NO_MAXIMUM:
+        msg = "search_duration_min must be less than search_duration_max"
+        raise BadParameterError(msg)

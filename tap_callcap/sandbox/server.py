@@ -1,0 +1,167 @@
+"""Callcap over HTTP on this machine."""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tap_callcap.sandbox.book import CallBook
+from tap_callcap.sandbox.callcap import BASE_PATH, Answer, Callcap
+from tap_callcap.sandbox.render import encode
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from starlette.requests import Request
+    from typing_extensions import Self
+
+    from tap_callcap.sandbox.moods import Moods
+
+LOOPBACK = "127.0.0.1"
+_KEEP_ALIVE = 75  # seconds; uvicorn's 5 would close connections under a client that pauses
+
+
+class Advance(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /sandbox/advance`: how much time passes, and what happens in it."""
+
+    minutes: Annotated[float, msgspec.Meta(ge=0)] = 60
+    new_calls: Annotated[int, msgspec.Meta(ge=0)] = 0
+    edits: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+def app_over(callcap: Callcap) -> Starlette:
+    """Return the web application: the API under /v2, and two more paths to play with it.
+
+    `POST /sandbox/advance` lets time pass, `GET /sandbox/truth` lists all calls in UTC.
+    """
+
+    def api(request: Request) -> Response:
+        if request.method != "GET":
+            return _response(
+                Answer.of({"status": "error", "message": "Only GET"}, 405, Allow="GET")
+            )
+        params: dict[str, str] = {}
+        for name, text in request.query_params.multi_items():
+            params[name] = f"{params[name]},{text}" if name in params else text
+        return _response(
+            callcap.answer(request.url.path, params, request.headers.get("authorization")),
+        )
+
+    async def advance(request: Request) -> Response:
+        body = await request.body()
+        try:
+            wish = msgspec.json.decode(body or b"{}", type=Advance)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            return _response(Answer.of({"status": "error", "message": str(error)}, 400))
+        callcap.advance(
+            timedelta(minutes=wish.minutes),
+            new_calls=wish.new_calls,
+            edits=wish.edits,
+        )
+        now = callcap.now().replace(microsecond=0)
+        return _response(
+            Answer.of({"status": "success", "now": now, "calls": len(callcap.book)}),
+        )
+
+    def truth(_: Request) -> Response:
+        callcap.live_on()
+        return Response(encode(list(callcap.book)), media_type="application/json")
+
+    return Starlette(
+        routes=[
+            Route(
+                BASE_PATH + "/{rest:path}",
+                api,
+                methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            ),
+            Route("/sandbox/advance", advance, methods=["POST"]),
+            Route("/sandbox/truth", truth),
+        ],
+    )
+
+
+def server_for(callcap: Callcap) -> uvicorn.Server:
+    """Return a quiet server; its only `Date` is that of the API's own clock."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app_over(callcap),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=1,
+        ),
+    )
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that accepts connections at an address; OSError if it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class Sandbox:
+    """Callcap served at `url` while a with block runs, on a free port of this machine."""
+
+    def __init__(self, callcap: Callcap | CallBook, *, moods: Moods | None = None) -> None:
+        """Take a Callcap, or a book to make one with these `moods` of."""
+        if isinstance(callcap, CallBook):
+            callcap = Callcap(callcap, moods=moods)
+        elif moods is not None:
+            callcap.moods = moods
+        self.callcap = callcap
+        self.book = callcap.book
+        self.url = ""
+        """The address for the tap's `api_url`; empty outside the with block."""
+
+    def __enter__(self) -> Self:
+        """Start serving."""
+        self._listener = listening(LOOPBACK, 0)
+        self._server = server_for(self.callcap)
+        self._thread = Thread(
+            target=self._server.run,
+            kwargs={"sockets": [self._listener]},
+            name="callcap-sandbox",
+            daemon=True,
+        )
+        self._thread.start()
+        self.url = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}{BASE_PATH}"
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop serving."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+        self.url = ""
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))

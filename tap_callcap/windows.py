@@ -1,0 +1,175 @@
+"""Windows of last-modified time: pure arithmetic, every instant aware UTC, the clock an argument.
+
+The API filters by whole minutes of a zone's wall clock and says neither whether its first and last
+minute count, nor which pass of a repeated hour it means. So a window asks for a minute more than it
+keeps, and no border stands where the wall clock is ambiguous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+UTC = timezone.utc
+MINUTE = timedelta(minutes=1)
+ALL_HISTORY = datetime(2000, 1, 1, tzinfo=UTC)  # where a run without start_date begins
+
+FIRST_LENGTH = timedelta(days=30)  # of a run's first window, before any density is known
+AIM_PAGES = 10  # full pages in a window: few enough to re-read after a kill, many enough to fill
+MOST_PAGES = 2 * AIM_PAGES  # a window with more is cut instead of read
+GROWTH = 2  # how much longer the next window may be after a light one
+EMPTY_GROWTH = 8  # after an empty one: twenty-six empty years cost four requests
+NEW_FILL = 0.7  # of a page that a part of a cut newer window should fill: calls still come and go
+SETTLED_AFTER = timedelta(minutes=10)  # at the least, from when on calls can only leave a window
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The half-open stretch `[start, end)` of last-modified time."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        """How long the window is."""
+        return self.end - self.start
+
+    @property
+    def asked_start(self) -> datetime:
+        """The minute to ask from: one before the window, in case the API excludes its first."""
+        return floor_to_minute(self.start) - MINUTE
+
+    @property
+    def asked_end(self) -> datetime:
+        """The minute to ask to, in case the API excludes its last; callers drop what is beyond."""
+        return ceil_to_minute(self.end)
+
+    def __contains__(self, instant: datetime) -> bool:
+        """Whether a call modified at `instant` belongs to this window."""
+        return self.start <= instant < self.end
+
+
+def floor_to_minute(instant: datetime) -> datetime:
+    """The whole minute at or before `instant`."""
+    return instant.replace(second=0, microsecond=0)
+
+
+def ceil_to_minute(instant: datetime) -> datetime:
+    """The whole minute at or after `instant`."""
+    floor = floor_to_minute(instant)
+    return floor if floor == instant else floor + MINUTE
+
+
+def upper_bound(
+    now: datetime, lag: timedelta, end_date: datetime | None, zone: ZoneInfo
+) -> datetime:
+    """Where a run ends that begins at `now` by the server's clock.
+
+    The minute that is asked for last must be over as well, hence the extra minute.
+    """
+    closed = floor_to_minute(now - lag) - MINUTE
+    return border_before(closed if end_date is None else min(end_date, closed), zone)
+
+
+def settled_bound(now: datetime, lag: timedelta, lookback: timedelta) -> datetime:
+    """Up to where, at `now`, late edits have shown up, so that calls can only leave a window."""
+    return floor_to_minute(now - max(lag + lookback, SETTLED_AFTER))
+
+
+def is_settled(window: Window, settled: datetime, zone: ZoneInfo) -> bool:
+    """Whether calls can only leave `window`, whichever pass of a repeated hour its end means."""
+    wall = window.asked_end.astimezone(zone)
+    return wall.replace(fold=1).astimezone(UTC) <= settled
+
+
+def border_before(instant: datetime, zone: ZoneInfo) -> datetime:
+    """`instant`, or where it lies inside a repeated hour of `zone`, the start of that hour."""
+    if not _is_repeated(instant, zone):
+        return instant
+    border = floor_to_minute(instant)
+    while _is_repeated(border - MINUTE, zone):
+        border -= MINUTE
+    return border
+
+
+def _border_after(instant: datetime, zone: ZoneInfo) -> datetime:
+    """The first whole minute after `instant` that is not inside a repeated hour."""
+    border = floor_to_minute(instant) + MINUTE
+    while border_before(border, zone) != border:
+        border += MINUTE
+    return border
+
+
+def _is_repeated(instant: datetime, zone: ZoneInfo) -> bool:
+    """Whether `zone`'s wall clock shows the time of `instant` twice."""
+    wall = instant.astimezone(zone)
+    first, second = (wall.replace(fold=fold).utcoffset() for fold in (0, 1))
+    return first is not None and second is not None and first > second
+
+
+def cut(window: Window, parts: int, zone: ZoneInfo) -> tuple[Window, ...]:
+    """`window` in up to `parts` (at least two) windows of similar length.
+
+    A window without room for a border, a lone minute or a repeated hour, comes back alone.
+    """
+    borders = set()
+    for part in range(1, max(parts, 2)):
+        wished = floor_to_minute(window.start + window.length * part / max(parts, 2))
+        border = border_before(wished, zone)
+        borders.add(border if border > window.start else _border_after(wished, zone))
+    edges = [window.start, *sorted(b for b in borders if window.start < b < window.end), window.end]
+    return tuple(Window(*pair) for pair in zip(edges, edges[1:], strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Stride:
+    """How long the next window should be.
+
+    `length` is for a window that is read page by page, `page_length` for one that must fit a page.
+    """
+
+    length: timedelta
+    page_length: timedelta
+
+
+def stride_after(window: Window, total: int, aim: int, page_size: int) -> Stride:
+    """The stride after `window`, which held `total` calls.
+
+    Args:
+        window: The window just read.
+        total: How many calls it held.
+        aim: How many calls a window should hold.
+        page_size: How many calls a page holds.
+    """
+    if total == 0:
+        return Stride(window.length * EMPTY_GROWTH, window.length * EMPTY_GROWTH)
+    length = max(window.length * min(aim / total, GROWTH), MINUTE)
+    return Stride(length, min(length, window.length * (page_size * NEW_FILL / total)))
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What one run covers, `[start, upper)`; up to `settled` calls can only leave a window."""
+
+    start: datetime
+    upper: datetime
+    settled: datetime
+    zone: ZoneInfo
+
+    def window(self, start: datetime, stride: Stride) -> Window | None:
+        """The next window from `start`, on one side of `settled` unless light; none at the end."""
+        if start >= self.upper:
+            return None
+        limit = self.upper
+        if start < self.settled and self.upper - start > stride.page_length:
+            limit = min(self.upper, self.settled)
+        wished = limit if limit - start <= stride.length else floor_to_minute(start + stride.length)
+        border = border_before(wished, self.zone)
+        if border <= start:
+            border = min(_border_after(start, self.zone), self.upper)
+        return Window(start, border)
