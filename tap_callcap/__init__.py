@@ -1,0 +1,1 @@
+"""Singer tap for Callcap call tracking."""

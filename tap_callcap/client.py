@@ -7,7 +7,6 @@ for. No message here holds a body, a query or a key.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
@@ -15,31 +14,37 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
-from zoneinfo import ZoneInfo
 
 import backoff
-import msgspec
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3.exceptions import HTTPError
 
-from tap_callcap.records import JSON, Call, scrub
+from tap_callcap.envelope import (
+    FIRST_DAY,
+    Answer,
+    NothingFound,
+    Page,
+    check_zone,
+    decode_json,
+    read_page,
+    scrub_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
 
+    from tap_callcap.values import JSON
     from tap_callcap.windows import Window
 
 T = TypeVar("T")
 
 CALLS_PATH = "/get/calls/"
 ACCOUNTS_PATH = "/get/accounts/"
-FIRST_DAY = date(2000, 1, 1)  # search_startdate, always sent: it defaults to one day back
 DAYS_AHEAD = 2  # of search_enddate, always sent: the zone's day may be the server's tomorrow
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 SLOW_DOWN = frozenset({429, 503})
@@ -59,10 +64,6 @@ logger = logging.getLogger("tap-callcap")
 
 class BadRequestError(FatalAPIError):
     """Callcap answered 400: a zone it does not know, or a range or a page beyond a limit."""
-
-
-class ForeignZoneError(FatalAPIError):
-    """Callcap answered in another zone than the one it was asked in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,44 +88,6 @@ class Search:
             "show": str(self.page_size),
             "page": str(number),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a search.
-
-    `total_records` and `last_page` speak of the whole search; `clock` is the latest instant, UTC
-    by the server's clock, at which the search had surely not begun.
-    """
-
-    number: int
-    last_page: int
-    total_records: int
-    calls: list[Call]
-    clock: datetime
-
-    @property
-    def is_snapshot(self) -> bool:
-        """Whether this one answer holds all that the search found."""
-        return self.last_page <= 1 and len(self.calls) == self.total_records
-
-
-@dataclass(frozen=True, slots=True)
-class NothingFound:
-    """An answer without a page: the search found nothing, its set shrank, or so it is said."""
-
-    code: int
-    status: str
-    clock: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back: HTTP code, decoded body (None where there is none), the server's clock."""
-
-    code: int
-    body: JSON
-    clock: datetime
 
 
 class Pace:
@@ -202,7 +165,7 @@ class Client:
 
         def read(answer: Answer) -> Page | NothingFound:
             if answer.code == requests.codes.ok:
-                _check_zone(answer.body, search.zone)
+                check_zone(answer.body, search.zone)
             return read_page(answer, number)
 
         return self._get(CALLS_PATH, search.params(window, number), read)
@@ -324,101 +287,6 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def read_page(answer: Answer, number: int) -> Page | NothingFound:
-    """The page that `answer` holds, or the word that there is none (any more).
-
-    Raises:
-        RetriableAPIError: If it contradicts itself or is not page `number`.
-    """
-    if answer.code != requests.codes.ok:
-        status = str(answer.body["status"]) if answer.body else ""
-        return NothingFound(answer.code, status, answer.clock)
-    pagination = answer.body.get("pagination")
-    if not isinstance(pagination, dict):
-        msg = "the answer has no pagination"
-        raise RetriableAPIError(msg)
-    calls = answer.body.get("call")
-    calls = [calls] if isinstance(calls, dict) and calls else calls or []
-    total, last_page = _count(pagination, "total_records"), _count(pagination, "last_page")
-    if number > max(last_page, 1):
-        return NothingFound(answer.code, "success", answer.clock)
-    if not isinstance(calls, list):
-        msg = "`call` is not a list"
-    elif not total and not calls and last_page <= 1:
-        return Page(number, last_page, 0, [], answer.clock)  # whatever else it says of no call
-    elif _count(pagination, "page") != number:
-        msg = f"the answer is not page {number}"
-    elif _count(pagination, "records_returned") != len(calls):
-        msg = f"page {number} does not hold as many calls as it says"
-    elif not calls and (number == 1 or number < last_page):
-        msg = f"page {number} of {last_page} is empty"
-    elif len(calls) > total:
-        msg = f"page {number} holds more calls than the whole search"
-    else:
-        return Page(number, last_page, total, calls, answer.clock)
-    raise RetriableAPIError(msg)
-
-
-def _count(pagination: Mapping[str, JSON], name: str) -> int:
-    """A number of the pagination; a server that writes numbers as strings is understood."""
-    value = pagination.get(name)
-    if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value.strip(), re.ASCII):
-        value = int(value)
-    if type(value) is not int or value < 0:
-        msg = f"pagination.{name} is not a count"
-        raise RetriableAPIError(msg)
-    return value
-
-
-def _check_zone(body: Mapping[str, JSON], asked: ZoneInfo) -> None:
-    search = body.get("search")
-    echo = search.get("timezone") if isinstance(search, dict) else None
-    if not isinstance(echo, str) or not echo:
-        msg = (
-            "Callcap's answer does not say its timezone, so its times cannot be read: "
-            "check that api_url is the address of API v2"
-        )
-        raise FatalAPIError(msg)
-    if not is_same_zone(echo, asked.key):
-        msg = f"Callcap was asked in {asked.key} and answered in another zone: check timezone"
-        raise ForeignZoneError(msg)
-
-
-@lru_cache
-def is_same_zone(one: str, other: str) -> bool:
-    """Whether two IANA names have had the same wall clock since the first day asked for."""
-    if one.casefold() == other.casefold():
-        return True
-    try:
-        zones = ZoneInfo(one), ZoneInfo(other)
-    except (KeyError, ValueError, OSError):
-        return False
-    start = datetime.combine(FIRST_DAY, datetime.min.time(), timezone.utc)
-    days = (start + timedelta(hours=12 * half) for half in range(2 * 366 * 40))
-    walls = ([day.astimezone(zone).utcoffset() for zone in zones] for day in days)
-    return all(first == second for first, second in walls)
-
-
-def decode_json(body: bytes, charset: str | None) -> JSON:
-    """The JSON value in `body`; a decimal number keeps its digits, as Decimal.
-
-    msgspec reads strict JSON fast. What it refuses, Python's own decoder may read: another
-    charset, a byte order mark, NaN (read as null), half of a surrogate pair.
-
-    Raises:
-        ValueError: If neither can.
-    """
-    try:
-        value = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        text = body.decode(charset or "utf-8", errors="replace").removeprefix("\ufeff")
-        return scrub(json.loads(text, parse_float=Decimal, parse_constant=lambda _: None))
-    return scrub(value) if rb"\u0000" in body else value
-
-
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
-
-
 def _successful(body: bytes, response: requests.Response) -> JSON:
     """The envelope of a 200."""
     try:
@@ -439,13 +307,6 @@ def _vendor_error(body: bytes, response: requests.Response) -> dict[str, JSON] |
     except (ValueError, LookupError, RecursionError):
         return None
     return error if isinstance(error, dict) and "status" in error else None
-
-
-def scrub_message(vendor: Mapping[str, JSON]) -> str:
-    """`status` and `message` of the vendor's error, without what may be a number or an address."""
-    words = " ".join(str(vendor.get(name) or "") for name in ("status", "message")).split()
-    safe = " ".join("…" if re.search(r"[\d@%]", word) else word for word in words)
-    return f" ({safe[:200]})" if safe else ""
 
 
 def _charset(response: requests.Response) -> str | None:

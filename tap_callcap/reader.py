@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.client import BadRequestError, NothingFound, Page
-from tap_callcap.records import Call, UnreadableError, version_of
+from tap_callcap.client import BadRequestError
+from tap_callcap.envelope import NothingFound, Page
+from tap_callcap.records import version_of
+from tap_callcap.values import UnreadableError
 from tap_callcap.windows import (
     AIM_PAGES,
     MOST_PAGES,
@@ -41,6 +43,8 @@ from tap_callcap.windows import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from zoneinfo import ZoneInfo
+
+    from tap_callcap.records import Call
 
 Answer: TypeAlias = Page | NothingFound
 Ask: TypeAlias = "Callable[[Window, int], Answer]"

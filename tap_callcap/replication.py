@@ -6,22 +6,17 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.client import (
-    DAYS_AHEAD,
-    BadRequestError,
-    ForeignZoneError,
-    NothingFound,
-    Page,
-    Search,
-)
+from tap_callcap.client import DAYS_AHEAD, BadRequestError, Search
+from tap_callcap.envelope import ForeignZoneError, NothingFound, Page
 from tap_callcap.reader import Reader, Whole
-from tap_callcap.records import format_instant
 from tap_callcap.settings import UTC_ZONE
+from tap_callcap.values import format_instant
 from tap_callcap.windows import (
     ALL_HISTORY,
     FIRST_LENGTH,
@@ -169,10 +164,7 @@ class Replication:
         window = _first_window(span, opening, reader)
         while window is not None:
             until, total = window.start, 0
-            current = window
-            for event in reader.read(
-                window, lambda total: span.window(current.end, reader.stride_after(current, total))
-            ):
+            for event in reader.read(window, partial(_following, span, reader, window)):
                 self.has_seen_page = reader.has_seen_page
                 if isinstance(event, Whole):
                     until = event.window.end
@@ -189,7 +181,7 @@ class Replication:
                     format_instant(until),
                 )
                 return
-            window = span.window(window.end, reader.stride_after(window, total))
+            window = _following(span, reader, window, total)
         if span.start < span.upper and not self.has_seen_page:
             logger.warning("Callcap has no calls for this key: the bookmark stays where it was")
 
@@ -223,6 +215,11 @@ class Replication:
             self._progress_at = time.monotonic()
             share = (until - span.start) / (span.upper - span.start)
             logger.info("Read up to %s, %.0f %% of the range", format_instant(until), 100 * share)
+
+
+def _following(span: Range, reader: Reader, window: Window, total: int) -> Window | None:
+    """The window after one that held `total` calls."""
+    return span.window(window.end, reader.stride_after(window, total))
 
 
 def _first_window(span: Range, opening: _Opening, reader: Reader) -> Window | None:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_callcap.records import UnreadableError, parse_instant
+from tap_callcap.values import UnreadableError, parse_instant
 from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
 from tap_callcap.client import Client
-from tap_callcap.records import UnreadableError, compile_record, format_instant, parse_instant
+from tap_callcap.records import compile_record
 from tap_callcap.replication import Checkpoint, Replication
 from tap_callcap.schema import load_schema
 from tap_callcap.settings import UTC_ZONE, Settings
+from tap_callcap.values import UnreadableError, format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from singer_sdk.helpers._batch import BatchConfig

@@ -1,0 +1,20 @@
+"""What every test starts from."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the settings of the developer's shell, and of a .env beside it, out of the tests."""
+    for name in os.environ:
+        if name.startswith("TAP_CALLCAP_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
