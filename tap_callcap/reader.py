@@ -104,7 +104,7 @@ class Reader:
         concurrency: How many pages may be asked for at once.
     """
 
-    def __init__(  # noqa: PLR0913 - what a run has settled before its first window
+    def __init__(
         self,
         ask: Ask,
         check_alive: Callable[[], None],
@@ -125,7 +125,6 @@ class Reader:
         self._requests_left = 0
         self._most_pages = MOST_PAGES  # that the API has not refused
         self.longest = timedelta.max  # window that the API has not refused
-        self.has_seen_page = False
 
     def put(self, window: Window, first: Page) -> None:
         """Take `first` as the answer for the first page of `window`."""
@@ -319,7 +318,6 @@ class Reader:
         self, window: Window, page: Page, seen: set[tuple[str, datetime]]
     ) -> tuple[list[Call], set[str]]:
         """The calls of `window` on `page` that were not seen before, and the ids of all of it."""
-        self.has_seen_page = True
         calls, ids = [], set()
         for call in page.calls:
             try:
@@ -375,7 +373,7 @@ class _Workers:
             future, ask, window, number = self._jobs.get()
             try:
                 future.set_result(ask(window, number))
-            except BaseException as error:  # noqa: BLE001 - raised again where it is taken
+            except BaseException as error:
                 future.set_exception(error)
 
 

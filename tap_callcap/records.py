@@ -137,7 +137,7 @@ def _without_extra(schema: JSONSchema) -> JSONSchema:
     return {**schema, "properties": properties}
 
 
-def _object(  # noqa: C901 - one closure, compiled once
+def _object(
     schema: JSONSchema,
     known: JSONSchema,
     zone: ZoneInfo,

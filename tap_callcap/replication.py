@@ -33,13 +33,14 @@ from tap_callcap.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tap_callcap.client import Client
     from tap_callcap.records import Call
     from tap_callcap.settings import Settings
 
 SECOND_ZONE = ZoneInfo("US/Arizona")  # documented as accepted, and without clock changes
+DAY = timedelta(days=1)
 FUTURE = timedelta(hours=1)  # a bookmark further ahead of the server's clock is an error
 PROGRESS_EVERY = 10.0  # seconds between two lines of progress
 
@@ -60,6 +61,7 @@ class _Opening:
     search: Search
     window: Window
     answer: Page | NothingFound
+    is_zone_sure: bool
 
 
 class Replication:
@@ -81,7 +83,6 @@ class Replication:
         self._bookmark = bookmark
         self._longest = timedelta.max
         self._progress_at = 0.0
-        self.has_seen_page = False
         self.zone = settings.zone
 
     def run(self) -> Iterator[list[Call] | Checkpoint]:
@@ -92,20 +93,9 @@ class Replication:
         Raises:
             FatalAPIError: If something cannot be read whole, naming it.
         """
-        zones = [self._settings.zone]
-        if self._settings.zone == UTC_ZONE:
-            zones.append(SECOND_ZONE)
-        while True:
-            opening = self._open(zones)
-            try:
-                yield from self._read_from(opening)
-            except ForeignZoneError:
-                # Answers without a page echo no zone, so only now is it known to be refused.
-                zones = zones[zones.index(opening.search.zone) + 1 :]
-                if self.has_seen_page or not zones:
-                    raise
-            else:
-                return
+        opening = self._open()
+        self.zone = opening.search.zone
+        yield from self._read(opening, self._range(opening.answer.clock))
 
     def _start(self, zone: ZoneInfo) -> datetime:
         start = self._settings.start_date or ALL_HISTORY
@@ -113,27 +103,28 @@ class Replication:
             start = max(start, self._bookmark - self._settings.lookback)
         return border_before(start, zone)
 
-    def _open(self, zones: Sequence[ZoneInfo]) -> _Opening:
+    def _open(self) -> _Opening:
         """Ask the first request alone; it settles key, zone and clock.
 
         How far it asks rests on this machine's clock, what is made of the answer does not.
         """
+        zones = [self._settings.zone]
+        if self._settings.zone == UTC_ZONE:
+            zones.append(SECOND_ZONE)
         start = self._start(zones[0])
         local_upper = upper_bound(datetime.now(UTC), self._settings.lag, None, zones[0])
         window = Window(start, max(start + MINUTE, min(start + FIRST_LENGTH, local_upper)))
         while True:
-            refusal: FatalAPIError | None = None
+            refusals: list[FatalAPIError] = []
             for zone in zones:
                 try:
                     return self._open_in(zone, window)
-                except BadRequestError as error:
-                    refusal = refusal or error
-                except ForeignZoneError as error:
-                    refusal = error
-                logger.info("Callcap does not take timezone %s", zone.key)
+                except (BadRequestError, ForeignZoneError) as error:
+                    logger.info("Callcap does not take timezone %s", zone.key)
+                    refusals.append(error)
             parts = cut(window, 2, zones[0])
-            if isinstance(refusal, ForeignZoneError) or len(parts) == 1:
-                msg = f"{refusal}. No timezone was accepted: set timezone to one that Callcap knows"
+            if len(parts) == 1 or any(isinstance(error, ForeignZoneError) for error in refusals):
+                msg = f"{refusals[0]}. No timezone was accepted: set timezone to one Callcap knows"
                 raise FatalAPIError(msg)
             window = parts[0]
             self._longest = window.length
@@ -146,12 +137,22 @@ class Replication:
         search = replace(search, last_day=needed)
         if needed > last_day:
             answer = self._client.calls(search, window, 1)
-        return _Opening(search, window, answer)
+        is_zone_sure = isinstance(answer, Page) or self._finds_any(search, answer.clock)
+        return _Opening(search, window, answer, is_zone_sure)
 
-    def _read_from(self, opening: _Opening) -> Iterator[list[Call] | Checkpoint]:
-        """Read window after window, from what the first request settled."""
-        self.zone = opening.search.zone
-        span = self._range(opening.answer.clock)
+    def _finds_any(self, search: Search, now: datetime) -> bool:
+        """Whether a search over all times finds a call; answers without a page echo no zone."""
+        window = Window(ALL_HISTORY, now + DAY)
+        while True:
+            try:
+                return isinstance(self._client.calls(replace(search, page_size=1), window, 1), Page)
+            except BadRequestError:
+                window = cut(window, 2, search.zone)[-1]
+                if window.length < DAY:
+                    raise
+
+    def _read(self, opening: _Opening, span: Range) -> Iterator[list[Call] | Checkpoint]:
+        """Read window after window of `span`, from what the first request settled."""
         reader = Reader(
             lambda window, number: self._client.calls(opening.search, window, number),
             self._client.accounts,
@@ -165,11 +166,10 @@ class Replication:
         while window is not None:
             until, total = window.start, 0
             for event in reader.read(window, partial(_following, span, reader, window)):
-                self.has_seen_page = reader.has_seen_page
                 if isinstance(event, Whole):
                     until = event.window.end
                     total += event.total
-                    if self.has_seen_page:  # only a page says the zone
+                    if opening.is_zone_sure:
                         yield Checkpoint(until)
                     self._report(span, until)
                 else:
@@ -182,7 +182,7 @@ class Replication:
                 )
                 return
             window = _following(span, reader, window, total)
-        if span.start < span.upper and not self.has_seen_page:
+        if not opening.is_zone_sure:
             logger.warning("Callcap has no calls for this key: the bookmark stays where it was")
 
     def _range(self, now: datetime) -> Range:

@@ -20,9 +20,10 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 encode = _encoder.encode
 """Return JSON; a Decimal is a number with all its digits, an aware UTC datetime RFC 3339 with Z."""
 
-_DETAILED: Final = frozenset(
-    {"callsaver", *(name for fields in DETAILS.values() for name in fields)}
-)
+_DETAILED: Final = frozenset({
+    "callsaver",
+    *(name for fields in DETAILS.values() for name in fields),
+})
 _SECTIONS: Final = {
     name: type(value)() for name, value in VENDOR_EXAMPLE.items() if isinstance(value, dict | list)
 }

@@ -1,22 +1,17 @@
-"""A small Callcap, its clock standing still, and ways to ask it."""
+"""A small Callcap, its clock standing still."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
+from sandbox.asking import NOW, Open
 
-from tap_callcap.sandbox import VENDOR_EXAMPLE, Answer, Call, CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, made_up_calls
 
-NOW = datetime(2026, 3, 15, 17, 42, 10, tzinfo=timezone.utc)  # a Sunday, 12:42 in US/Central
-EVERYTHING = "all,notes,demographics,scorecards,import,summaries,sentiment"
-ALWAYS = {"search_startdate": "2000-01-01", "search_enddate": "2030-01-01", "show": "1000"}
-
-Open = Callable[..., Callcap]
-Ask = Callable[..., Any]
+if TYPE_CHECKING:
+    from tap_callcap.sandbox import Call
 
 
 @pytest.fixture(scope="session")
@@ -53,26 +48,3 @@ def open_callcap(calls: list[Call]) -> Open:
 def callcap(open_callcap: Open) -> Callcap:
     """Return a Callcap at NOW without moods."""
     return open_callcap()
-
-
-def asked(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Answer:
-    """Ask with the right key."""
-    return callcap.answer(f"/v2{path}", params, "Bearer sandbox")
-
-
-def body(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Any:  # noqa: ANN401 - JSON
-    """Ask for what must be a 200, and return its JSON."""
-    answer = asked(callcap, path, **params)
-    assert answer.status == 200, answer.body
-    return json.loads(answer.body)
-
-
-def ids_found(callcap: Callcap, **params: str) -> list[str]:
-    """Return the ids of all calls that a search over all dates finds, page by page."""
-    found: list[str] = []
-    page, last_page = 1, 1
-    while page <= last_page:
-        content = body(callcap, **{**ALWAYS, **params, "page": str(page)})
-        found += [call["call_id"] for call in content["call"]]
-        page, last_page = page + 1, content["pagination"]["last_page"]
-    return found

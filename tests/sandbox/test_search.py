@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from conftest import ALWAYS, EVERYTHING, NOW, asked, body, ids_found
-
+from sandbox.asking import ALWAYS, EVERYTHING, NOW, asked, body, ids_found
+from tap_callcap.sandbox.call import CALL_FIELDS
 from tap_callcap.sandbox.filters import FILTER_NAMES
 from tap_callcap.sandbox.world import MEDIUMS
 
 if TYPE_CHECKING:
-    from conftest import Open
-
+    from sandbox.asking import Open
     from tap_callcap.sandbox import Call, Callcap
 
 CENTRAL = ZoneInfo("US/Central")
@@ -153,7 +153,10 @@ READINGS: dict[str, tuple[dict[str, str], Reading]] = {
         {"search_term": "LEAKING sink"},
         lambda c: "leaking sink" in (c["notes"] or "").lower(),
     ),
-    "term in a name": ({"search_term": "Danger"}, lambda c: c["caller"]["name"] == "John Danger Doe"),
+    "term in a name": (
+        {"search_term": "Danger"},
+        lambda c: c["caller"]["name"] == "John Danger Doe",
+    ),
     "term in a campaign": (
         {"search_term": "direct mail"},
         lambda c: "direct mail" in c["accounts"]["campaign"]["name"].lower(),
@@ -228,7 +231,7 @@ def test_every_filter_has_a_reading() -> None:
 def test_a_call_without_sections_passes_no_filter_on_them(open_callcap: Open) -> None:
     """What a call does not have cannot match, and does not break the search or its order."""
     bare: Call = {
-        **dict.fromkeys(body_fields()),
+        **dict.fromkeys(CALL_FIELDS),
         "call_id": "1_1",
         "action": "Answer",
         "last_modified": NOW,
@@ -239,13 +242,6 @@ def test_a_call_without_sections_passes_no_filter_on_them(open_callcap: Open) ->
             assert ids_found(callcap, **params) == []
     for order in ("newest", "account", "callerid", "callername", "callsurance"):
         assert ids_found(callcap, order=order) == ["1_1"]
-
-
-def body_fields() -> list[str]:
-    """Return the names of a call's fields."""
-    from tap_callcap.sandbox.call import CALL_FIELDS  # noqa: PLC0415 - used here only
-
-    return list(CALL_FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -300,8 +296,8 @@ def test_a_wrong_parameter_is_refused(callcap: Callcap, params: dict[str, str]) 
 @pytest.mark.parametrize(
     ("order", "key", "is_descending"),
     [
-        ("newest", lambda c: c["start_datetime"], True),
-        ("oldest", lambda c: c["start_datetime"], False),
+        ("newest", itemgetter("start_datetime"), True),
+        ("oldest", itemgetter("start_datetime"), False),
         (
             "account",
             lambda c: [
@@ -494,7 +490,7 @@ def test_everything_shows_the_whole_call(callcap: Callcap) -> None:
     assert call["last_modified"] == "2021-11-01 19:10:46"
     assert call["callsaver"]["date"] == "2020-06-12 16:46:33"
     assert call["accounts"]["campaign"]["line-memo"] == "Memo"
-    assert set(call) == set(body_fields())
+    assert set(call) == set(CALL_FIELDS)
     assert content["search"] == {"timezone": "US/Central"}
 
 

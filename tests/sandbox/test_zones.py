@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import body, ids_found
-
+from sandbox.asking import body, ids_found
 from tap_callcap.sandbox import VENDOR_EXAMPLE
 from tap_callcap.sandbox.zones import local_text, span_of_walls
 
 if TYPE_CHECKING:
-    from conftest import Open
+    from sandbox.asking import Open
 
 UTC = timezone.utc
 CENTRAL = ZoneInfo("US/Central")

@@ -1,0 +1,181 @@
+"""The demo: made-up calls from the sandbox through Meltano into DuckDB, and then only the changes.
+
+Exits 1 where the warehouse does not hold what the sandbox has.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+from meltano_project import CHECKOUT, MeltanoError, MeltanoProject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+CALLS = 2000
+NEW_CALLS = 5
+EDITS = 20
+LOOKBACK = timedelta(minutes=10)  # the tap's default: so much each run reads again
+SETTLING = 5  # minutes; a run leaves the newest ones for the next
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
+VERSIONS = "select call_id, last_modified, _sdc_batched_at as written_at from callcap.calls"
+NEWEST = """
+    select strftime(calls.last_modified, '%Y-%m-%d %H:%M') as last_modified, call_id, action,
+           duration, caller->>'$.city' as city, accounts->>'$.campaign.name' as campaign
+    from callcap.calls order by calls.last_modified desc, call_id limit 5
+"""
+
+
+class DemoError(Exception):
+    """The demo did not go as it should; says how."""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running callcap-sandbox."""
+
+    address: str
+
+    def advance(self, **what: int) -> None:
+        """Let so many `minutes` pass, with `new_calls` and `edits`."""
+        body = json.dumps(what).encode()
+        with urlopen(Request(f"{self.address}/sandbox/advance", data=body, method="POST")):
+            pass
+
+    def versions(self) -> dict[str, datetime]:
+        """Return when each call was last modified."""
+        with urlopen(f"{self.address}/sandbox/truth") as answer:
+            calls = json.load(answer)
+        return {call["call_id"]: instant(call["last_modified"]) for call in calls}
+
+
+@contextmanager
+def running_sandbox() -> Iterator[Sandbox]:
+    """Run callcap-sandbox on a free port.
+
+    Raises:
+        DemoError: If it does not start.
+    """
+    command = [sys.executable, "-m", "tap_callcap.sandbox", "--port=0", f"--calls={CALLS}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            greeting = process.stdout.readline() if process.stdout else ""
+            address = re.search(r"http://[^/\s]+", greeting)
+            if not address:
+                msg = f"callcap-sandbox did not start: {greeting}"
+                raise DemoError(msg)
+            yield Sandbox(address[0])
+        finally:
+            process.terminate()
+
+
+def main() -> None:
+    """Load everything, let an hour pass in the sandbox, load the changes."""
+    folder = CHECKOUT / ".cache" / "demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+    step(f"Starting callcap-sandbox with {CALLS:,} made-up calls")
+    with running_sandbox() as sandbox:
+        sandbox.advance(minutes=SETTLING)
+        project = MeltanoProject(
+            folder, {"api_url": f"{sandbox.address}/v2", "api_key": "sandbox"}
+        )
+        step("Installing Meltano, the tap and target-duckdb: up to a minute the first time")
+        project.install()
+
+        step("Loading all calls: meltano run tap-callcap target-duckdb")
+        first = load(project, sandbox, since=BEGINNING)
+
+        step(f"An hour passes in the sandbox, with {NEW_CALLS} new calls and {EDITS} edits")
+        sandbox.advance(minutes=60, new_calls=NEW_CALLS, edits=EDITS)
+        sandbox.advance(minutes=SETTLING)
+
+        step("Loading the changes: meltano run tap-callcap target-duckdb")
+        load(project, sandbox, since=first - LOOKBACK)
+    print(f"\nBoth times the warehouse held what the sandbox has. It is in {project.warehouse}")
+
+
+def load(project: MeltanoProject, sandbox: Sandbox, *, since: datetime) -> datetime:
+    """Run the pipeline once, hold the warehouse against the sandbox, and show what came.
+
+    Args:
+        project: The Meltano project.
+        sandbox: What it reads from; stands still meanwhile.
+        since: From when on the calls must be that this run writes.
+
+    Returns:
+        The run's "data as of".
+
+    Raises:
+        DemoError: If a call is missing or old in the warehouse, or the run wrote others than those.
+    """
+    began = datetime.now()  # noqa: DTZ005 - target-duckdb writes local times as they are
+    seconds = time.monotonic()
+    project.meltano("run", "tap-callcap", "target-duckdb")
+    seconds = time.monotonic() - seconds
+
+    until = project.data_as_of()
+    in_sandbox = sandbox.versions()
+    rows = project.rows(VERSIONS)
+    in_warehouse = {row["call_id"]: instant(row["last_modified"]) for row in rows}
+    written = {
+        row["call_id"] for row in rows if datetime.fromisoformat(row["written_at"]) >= began
+    }
+    print_table([
+        {
+            "in the sandbox": f"{len(in_sandbox):,}",
+            "in the warehouse": f"{len(rows):,}",
+            "written by this run": f"{len(written):,}",
+            "data as of": f"{until:%Y-%m-%d %H:%M} UTC",
+            "took": f"{seconds:.1f} s",
+        }
+    ])
+    if in_warehouse != in_sandbox:
+        wrong = {call_id for call_id, _ in in_warehouse.items() ^ in_sandbox.items()}
+        msg = f"The warehouse and the sandbox differ in {len(wrong)} calls"
+        raise DemoError(msg)
+    due = {call_id for call_id, modified in in_sandbox.items() if since <= modified < until}
+    if written != due:
+        msg = f"The run wrote {len(written)} calls, and should have written {len(due)}"
+        raise DemoError(msg)
+    print_table(project.rows(NEWEST))
+    return until
+
+
+def instant(text: str) -> datetime:
+    """Return an ISO 8601 time in aware UTC; one without an offset is in UTC."""
+    time_ = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return time_ if time_.tzinfo else time_.replace(tzinfo=timezone.utc)
+
+
+def step(text: str) -> None:
+    """Say what comes next."""
+    print(f"\n==> {text}", flush=True)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows in columns as wide as they need."""
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    print()
+    for line in lines:
+        print("    " + "  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (DemoError, MeltanoError) as error:
+        sys.exit(f"\nThe demo failed: {error}")

@@ -1,0 +1,107 @@
+"""A Meltano project over this checkout's meltano.yml, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+# Settings of the caller that must not reach the project, and coverage's switch.
+NOT_PASSED_ON = ("COVERAGE_", "MELTANO_", "TAP_CALLCAP_", "TARGET_", "VIRTUAL_ENV")
+
+# Runs where the loader is installed: the tap's own environment has no DuckDB.
+READER = """
+import json, sys, duckdb
+with duckdb.connect(sys.argv[1], read_only=True) as database:
+    found = database.execute(sys.argv[2])
+    names = [column[0] for column in found.description]
+    rows = [dict(zip(names, row)) for row in found.fetchall()]
+    json.dump(rows, sys.stdout, default=lambda value: value.isoformat())
+"""
+
+
+class MeltanoError(RuntimeError):
+    """A command failed; says which, and what it printed."""
+
+
+class MeltanoProject:
+    """Meltano with the tap of this checkout and a warehouse in DuckDB, apart from all others."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        """Lay it out in an empty folder.
+
+        Args:
+            folder: The folder.
+            settings: The tap's settings by name; those in the caller's environment do not count.
+        """
+        self.folder = folder
+        self.warehouse = folder / "warehouse.duckdb"
+        definition = (CHECKOUT / "meltano.yml").read_text(encoding="utf-8")
+        (folder / "meltano.yml").write_text(
+            definition.replace("pip_url: -e .", f"pip_url: -e '{CHECKOUT}'"), encoding="utf-8"
+        )
+        # One for each Python, so that tests under another leave it alone.
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        self._home = CHECKOUT / ".cache" / f"meltano-{python}"
+        self._environment = {
+            name: text for name, text in os.environ.items() if not name.startswith(NOT_PASSED_ON)
+        }
+        self._environment |= {
+            "MELTANO_CLI_LOG_FORMAT": "plain",
+            "MELTANO_STATE_BACKEND_URI": (folder / "state").as_uri(),
+            "NO_COLOR": "1",
+        }
+        self._environment |= {f"TAP_CALLCAP_{name.upper()}": text for name, text in settings.items()}
+
+    def install(self) -> None:
+        """Install Meltano as uv.lock has it, and through it the tap and target-duckdb."""
+        self._run(
+            *(str(CHECKOUT / "uvw"), "sync", "--locked", "--only-group", "meltano"),
+            *("--python", sys.executable, "--directory", str(CHECKOUT)),
+            UV_PROJECT_ENVIRONMENT=str(self._home),
+        )
+        self.meltano("install", "tap-callcap", "target-duckdb")
+
+    def meltano(self, *arguments: str) -> str:
+        """Run one of Meltano's commands, and return all that it printed.
+
+        Raises:
+            MeltanoError: If it fails.
+        """
+        return self._run(str(self._home / "bin" / "meltano"), *arguments)
+
+    def data_as_of(self) -> datetime:
+        """Return the bookmark that the last run left, in aware UTC."""
+        (file,) = self.folder.glob("state/*/state.json")
+        state = json.loads(file.read_text(encoding="utf-8"))["completed"]["singer_state"]
+        text: str = state["bookmarks"]["calls"]["replication_key_value"]
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Return what the warehouse answers to a query; times as ISO 8601 text."""
+        python = self.folder / ".meltano" / "loaders" / "target-duckdb" / "venv" / "bin" / "python"
+        answer: list[dict[str, Any]] = json.loads(
+            self._run(str(python), "-c", READER, str(self.warehouse), query)
+        )
+        return answer
+
+    def _run(self, *command: str, **environment: str) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self._environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            msg = f"{' '.join(command[:4])} … exited with {done.returncode}:\n{done.stdout}"
+            raise MeltanoError(msg)
+        return done.stdout

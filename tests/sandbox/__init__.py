@@ -1,0 +1,1 @@
+"""Tests of the sandbox: does Callcap on this machine do what its documents say."""

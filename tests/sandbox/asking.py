@@ -1,0 +1,40 @@
+"""Ways to ask a Callcap, and the moment at which the tests' Callcaps stand still."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from tap_callcap.sandbox import Answer, Callcap
+
+NOW = datetime(2026, 3, 15, 17, 42, 10, tzinfo=timezone.utc)  # a Sunday, 12:42 in US/Central
+EVERYTHING = "all,notes,demographics,scorecards,import,summaries,sentiment"
+ALWAYS = {"search_startdate": "2000-01-01", "search_enddate": "2030-01-01", "show": "1000"}
+
+Open = Callable[..., Callcap]
+"""The fixture `open_callcap`: opens a Callcap over all calls or those given, with moods."""
+
+
+def asked(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Answer:
+    """Ask with the right key."""
+    return callcap.answer(f"/v2{path}", params, "Bearer sandbox")
+
+
+def body(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Any:  # noqa: ANN401 - JSON
+    """Ask for what must be a 200, and return its JSON."""
+    answer = asked(callcap, path, **params)
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def ids_found(callcap: Callcap, **params: str) -> list[str]:
+    """Return the ids of all calls that a search over all dates finds, page by page."""
+    found: list[str] = []
+    page, last_page = 1, 1
+    while page <= last_page:
+        content = body(callcap, **{**ALWAYS, **params, "page": str(page)})
+        found += [call["call_id"] for call in content["call"]]
+        page, last_page = page + 1, content["pagination"]["last_page"]
+    return found
