@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -117,6 +117,12 @@ def _count(pagination: Mapping[str, JSON], name: str) -> int:
 
 
 def check_zone(body: Mapping[str, JSON], asked: ZoneInfo) -> None:
+    """Check that the answer is in the zone asked for: its times say none.
+
+    Raises:
+        FatalAPIError: If it says no zone.
+        ForeignZoneError: If it says another one.
+    """
     search = body.get("search")
     echo = search.get("timezone") if isinstance(search, dict) else None
     if not isinstance(echo, str) or not echo:
@@ -153,13 +159,23 @@ def decode_json(body: bytes, charset: str | None) -> JSON:
 
     Raises:
         ValueError: If neither can.
+        LookupError: If neither can for not knowing `charset`.
+        RecursionError: If it is nested too deep.
     """
     try:
         value = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation):
         text = body.decode(charset or "utf-8", errors="replace").removeprefix("\ufeff")
-        return scrub(json.loads(text, parse_float=Decimal, parse_constant=lambda _: None))
+        return scrub(json.loads(text, parse_float=_decimal_or_text, parse_constant=lambda _: None))
     return scrub(value) if rb"\u0000" in body else value
+
+
+def _decimal_or_text(literal: str) -> Decimal | str:
+    """A decimal number, or its text where not even Decimal holds its exponent."""
+    try:
+        return Decimal(literal)
+    except InvalidOperation:
+        return literal
 
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)

@@ -10,7 +10,6 @@ moves up by one. So nothing is believed that is not proven:
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import threading
@@ -50,7 +49,7 @@ Answer: TypeAlias = Page | NothingFound
 Ask: TypeAlias = "Callable[[Window, int], Answer]"
 
 SURELY_EMPTY = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
-MOST_PASSES = 12  # over a lone settled minute before the run fails
+MOST_PASSES = 30  # over a lone settled minute before the run fails
 MOST_PAGES_OF_A_MINUTE = 10_000  # what no account can have; an API that says so is not believed
 REQUESTS_WITHOUT_GAIN = 200  # ceiling between two parts read whole, and
 REQUESTS_PER_PAGE = 20  # as many more for each page that a part is said to hold
@@ -238,33 +237,13 @@ class Reader:
             yield self._fresh(window, first, seen)[0]
             return True
         proof = Proof()
-        for page in self._pages(window, first, after):
+        for page in self._pages(window, range(2, first.last_page + 1), known=first, after=after):
+            if page is None:
+                break
             calls, ids = self._fresh(window, page, seen)
             proof.add(page, ids)
             yield calls
         return proof.is_whole or (yield from self._insist(window, first.last_page, proof, seen))
-
-    def _pages(self, window: Window, first: Page, after: Window | None) -> Iterator[Page]:
-        """The pages of `window` in order, as long as there are some, asked for side by side."""
-        wanted = deque((window, number) for number in range(2, first.last_page + 1))
-        if after is not None:
-            wanted.append((after, 1))
-        for _ in range(min(self._concurrency, len(wanted))):
-            self._ask_ahead(*wanted.popleft())
-        yield first
-        for number in range(2, first.last_page + 1):
-            try:
-                answer = self._take(window, number)
-            except BadRequestError:
-                # A limit on the depth of pages, unless the window shrank to fewer pages meanwhile.
-                if self._first_page(window).last_page >= number:
-                    self._most_pages = min(self._most_pages, number - 1)
-                return
-            if isinstance(answer, NothingFound):
-                return
-            if wanted:
-                self._ask_ahead(*wanted.popleft())
-            yield answer
 
     def _insist(
         self,
@@ -282,18 +261,18 @@ class Reader:
         last_rows: list[tuple[str, datetime]] = []
         for _ in range(MOST_PASSES if last_page <= MOST_PAGES_OF_A_MINUTE else 0):
             rows: list[tuple[str, datetime]] = []
-            for number in range(last_page, 0, -1):
-                answer = self._page_or_none(window, number)
-                if answer is None:
+            for page in self._pages(window, range(last_page, 0, -1)):
+                if page is None:
                     last_page = self._first_page(window).last_page
                     break
-                calls, ids = self._fresh(window, answer, seen)
+                calls, ids = self._fresh(window, page, seen)
                 yield calls
-                proof.add(answer, ids)
-                if proof.is_whole or answer.is_snapshot:
+                proof.add(page, ids)
+                if proof.is_whole or page.is_snapshot:
                     return True
-                rows += [version_of(call, self._zone) for call in answer.calls]
-                last_page = answer.last_page
+                rows += [version_of(call, self._zone) for call in page.calls]
+                last_page = page.last_page
+            self._forget(window)
             rows.sort()
             if rows == last_rows and len(rows) == proof.total:
                 logger.warning("Callcap repeats calls: two passes over %s agree", _span(window))
@@ -305,14 +284,43 @@ class Reader:
         )
         raise FatalAPIError(msg)
 
+    def _pages(
+        self,
+        window: Window,
+        numbers: range,
+        *,
+        known: Page | None = None,
+        after: Window | None = None,
+    ) -> Iterator[Page | None]:
+        """The pages of `window` by their numbers, asked for side by side, None where one is not.
+
+        What is `known` comes first; last is asked for the first page of the window `after`.
+        """
+        wanted = deque((window, number) for number in numbers)
+        if after is not None:
+            wanted.append((after, 1))
+        for _ in range(min(self._concurrency, len(wanted))):
+            self._ask_ahead(*wanted.popleft())
+        if known is not None:
+            yield known
+        for number in numbers:
+            page = self._page_or_none(window, number)
+            if wanted:
+                self._ask_ahead(*wanted.popleft())
+            yield page
+
     def _page_or_none(self, window: Window, number: int) -> Page | None:
-        """A page of `window`, none where the API has no such page (any more)."""
+        """A page of `window`, None where the API has no such page (any more)."""
         if number == 1:
             return self._first_page(window)
-        with contextlib.suppress(BadRequestError):
+        try:
             answer = self._take(window, number)
-            return answer if isinstance(answer, Page) else None
-        return None
+        except BadRequestError:
+            # A limit on the depth of pages, unless the window has fewer pages by now.
+            if self._first_page(window).last_page >= number:
+                self._most_pages = min(self._most_pages, number - 1)
+            return None
+        return answer if isinstance(answer, Page) else None
 
     def _fresh(
         self, window: Window, page: Page, seen: set[tuple[str, datetime]]

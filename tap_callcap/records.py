@@ -37,6 +37,7 @@ Node: TypeAlias = Callable[[JSON, str, "Leftovers"], JSON]
 """Reads an object or an array at a path, and puts what it cannot place into the leftovers."""
 
 EXTRA = "_extra"
+ZERO_DATE = "the date 0000-00-00 is read as null"
 API_NAMES = {"line_memo": "line-memo"}  # BigQuery's writer cannot build a column with a hyphen
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,62}", re.ASCII)
 
@@ -55,7 +56,10 @@ class Leftovers:
 
     def add(self, path: str, value: JSON, why: str) -> None:
         """Keep `value`, found at `path`; `why` says to the log what is wrong with it."""
-        self._values[path] = value
+        key = path
+        while key in self._values:  # a field's own name may look like a path
+            key += "'"
+        self._values[key] = value
         self.tell_once(path, why)
 
     def tell_once(self, path: str, what: str) -> None:
@@ -164,7 +168,7 @@ def _object(
         source: Mapping[str, JSON] = {}
         if type(value) is dict:
             source = value
-        elif value:
+        elif value not in (None, "", []):
             leftovers.add(path, value, "not an object; kept in _extra")
         prefix = f"{path}." if path else ""
         shaped: Record = {}
@@ -178,7 +182,7 @@ def _object(
                         leftovers.add(prefix + key, item, f"{error}; kept in _extra")
                         item = None
                     except ZeroDateError:
-                        leftovers.tell_once(prefix + key, "the date 0000-00-00 is read as null")
+                        leftovers.tell_once(prefix + key, ZERO_DATE)
                         item = None
             elif node is not None and (item is not None or is_object):
                 item = node(item, prefix + key, leftovers)
@@ -229,9 +233,15 @@ def _array(node: Node | None, leaf: Reading | None) -> Node:
                 shaped.append(node(item, where, leftovers))
             elif leaf is not None:
                 try:
-                    shaped.append(leaf(item))
+                    read_item = leaf(item)
                 except UnreadableError as error:
                     leftovers.add(where, item, f"{error}; kept in _extra")
+                    continue
+                except ZeroDateError:
+                    leftovers.tell_once(where, ZERO_DATE)
+                    continue
+                if read_item is not None:
+                    shaped.append(read_item)
         return shaped
 
     return read

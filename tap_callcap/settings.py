@@ -5,10 +5,12 @@ Every problem is one line that names the setting and never shows its value: it m
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -24,7 +26,6 @@ from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
     from jsonschema import ValidationError
 
@@ -108,7 +109,7 @@ SETTINGS: JSONSchema = th.PropertiesList(
     ),
     th.Property(
         "requests_per_second",
-        th.NumberType(exclusive_minimum=0),
+        th.NumberType(exclusive_minimum=0, maximum=1_000_000),
         title="Requests per second",
         description="Ceiling over all requests. None when not set.",
         examples=[2, 0.5],
@@ -170,8 +171,8 @@ class Settings:
             zone=ZoneInfo(given["timezone"]),
             lookback=timedelta(minutes=given["lookback_minutes"]),
             lag=timedelta(minutes=given["lag_minutes"]),
-            page_size=given["page_size"],
-            concurrency=given["concurrency"],
+            page_size=int(given["page_size"]),  # 100.0 is an integer to JSON Schema
+            concurrency=int(given["concurrency"]),
             requests_per_second=None if per_second is None else float(per_second),
             request_timeout=timedelta(seconds=float(given["request_timeout_seconds"])),
             retry_budget=timedelta(minutes=float(given["retry_minutes"])),
@@ -186,28 +187,32 @@ def problems(config: dict[str, Any], schema: JSONSchema) -> list[str]:
         config: The tap's configuration.
         schema: `SETTINGS`, with the SDK's own settings added.
     """
-    errors = JSONSchemaValidator(schema).iter_errors(config)
-    lines = [line for error in errors for line in _lines(error, schema)]
-    return lines or [f"Setting {name} {problem}" for name, problem in _beyond_schema(config)]
+    lines: dict[str, str] = {}
+    for error in JSONSchemaValidator(schema).iter_errors(config):
+        for name, line in _lines(error, schema):
+            lines.setdefault(name, line)
+    return list(lines.values()) or [
+        f"Setting {name} {problem}" for name, problem in _beyond_schema(config)
+    ]
 
 
-def _lines(error: ValidationError, schema: JSONSchema) -> Iterator[str]:
-    """A problem that the schema sees."""
+def _lines(error: ValidationError, schema: JSONSchema) -> Iterator[tuple[str, str]]:
+    """Names of settings, and the lines for what the schema sees."""
     known = schema["properties"]
     given: Any = error.instance
     if error.path:
         name = str(error.path[0])
-        yield f"Setting {name} {_demand(error)}"
+        yield name, f"Setting {name} {_demand(error)}"
     elif error.validator == "required":
         for name in schema["required"]:
             if name not in given:
                 variable = ENVIRONMENT_PREFIX + name.upper()
-                yield f"Setting {name} is missing: set it in the config, or as {variable}"
+                yield name, f"Setting {name} is missing: set it in the config, or as {variable}"
     else:
         for name in sorted(set(given) - set(known)):
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "--about lists those that there are"
-            yield f"Setting {name!r} is unknown: {hint}"
+            yield name, f"Setting {name!r} is unknown: {hint}"
 
 
 def _demand(error: ValidationError) -> str:
@@ -235,6 +240,9 @@ def _beyond_schema(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "end_date": _instant_problem,
         "api_url": _url_problem,
         "timezone": _zone_problem,
+        "requests_per_second": _number_problem,
+        "request_timeout_seconds": _number_problem,
+        "retry_minutes": _number_problem,
         "user_agent": _header_problem,
     }
     found = False
@@ -256,15 +264,21 @@ def _key_problem(key: str) -> str | None:
 
 
 def _header_problem(value: str) -> str | None:
-    return None if re.fullmatch(r"[\x20-\x7e]*", value) else "must be plain text on one line"
+    if re.fullmatch(r"(?! )[\x20-\x7e]*", value):
+        return None
+    return "must be plain text on one line that does not begin with a space"
+
+
+def _number_problem(value: float) -> str | None:
+    return "must be a number" if math.isnan(value) else None  # JSON has none, Python's reader does
 
 
 def _instant_problem(value: str) -> str | None:
-    try:
-        _instant(value)
-    except UnreadableError:
-        return "must be a date and time, such as 2024-01-01T00:00:00Z"
-    return None
+    with contextlib.suppress(UnreadableError):
+        instant = parse_instant(value, UTC_ZONE)
+        if datetime.min.year < instant.year < datetime.max.year:  # minutes around it are dates too
+            return None
+    return "must be a date and time, such as 2024-01-01T00:00:00Z"
 
 
 def _instant(value: str | None) -> datetime | None:

@@ -37,6 +37,7 @@ _INSTANT = re.compile(
     r"\s?(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+_ZERO_DATE = re.compile(r"0000-00-00[0:.TZ ]*")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, lone surrogates
 _TO_JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
@@ -55,8 +56,8 @@ def reading_of(schema: JSONSchema, zone: ZoneInfo) -> Reading:
         return _read_json_text
     if schema.get("format") == "date-time":
         return lambda value: _read_instant(value, zone)
-    kind = next(kind for kind in schema["type"] if kind != "null")
-    return _READINGS[kind]
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    return _READINGS[next(kind for kind in kinds if kind != "null")]
 
 
 def _read_string(value: JSON) -> str | None:
@@ -88,7 +89,7 @@ def _read_number(value: JSON) -> int | Decimal | None:
     if type(value) is int and -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
         return value
     number = _decimal(value, "not a number")
-    if number is not None and abs(number) > LARGEST_NUMBER:
+    if number is not None and not -LARGEST_NUMBER <= number <= LARGEST_NUMBER:
         msg = "a number too large for a double"
         raise UnreadableError(msg)
     return number
@@ -128,7 +129,7 @@ def _read_instant(value: JSON, zone: ZoneInfo) -> str | None:
     if not isinstance(text, str) or not text:
         _expect_nothing(text, "not a date and time")
         return None
-    if text.startswith("0000-00-00"):
+    if _ZERO_DATE.fullmatch(text):
         raise ZeroDateError
     return format_instant(parse_instant(text, zone))
 

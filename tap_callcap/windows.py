@@ -117,9 +117,10 @@ def cut(window: Window, parts: int, zone: ZoneInfo) -> tuple[Window, ...]:
 
     A window without room for a border, a lone minute or a repeated hour, comes back alone.
     """
+    parts = max(min(parts, window.length // MINUTE), 2)
     borders = set()
-    for part in range(1, max(parts, 2)):
-        wished = floor_to_minute(window.start + window.length * part / max(parts, 2))
+    for part in range(1, parts):
+        wished = floor_to_minute(window.start + window.length * part / parts)
         border = border_before(wished, zone)
         borders.add(border if border > window.start else _border_after(wished, zone))
     edges = [window.start, *sorted(b for b in borders if window.start < b < window.end), window.end]
