@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 from meltano_project import CHECKOUT, MeltanoError, MeltanoProject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 CALLS = 2000
 NEW_CALLS = 5
@@ -61,7 +61,7 @@ class Sandbox:
 
 
 @contextmanager
-def running_sandbox() -> Iterator[Sandbox]:
+def running_sandbox() -> Generator[Sandbox, None, None]:
     """Run callcap-sandbox on a free port.
 
     Raises:
@@ -89,9 +89,7 @@ def main() -> None:
     step(f"Starting callcap-sandbox with {CALLS:,} made-up calls")
     with running_sandbox() as sandbox:
         sandbox.advance(minutes=SETTLING)
-        project = MeltanoProject(
-            folder, {"api_url": f"{sandbox.address}/v2", "api_key": "sandbox"}
-        )
+        project = MeltanoProject(folder, {"api_url": f"{sandbox.address}/v2", "api_key": "sandbox"})
         step("Installing Meltano, the tap and target-duckdb: up to a minute the first time")
         project.install()
 
@@ -130,9 +128,7 @@ def load(project: MeltanoProject, sandbox: Sandbox, *, since: datetime) -> datet
     in_sandbox = sandbox.versions()
     rows = project.rows(VERSIONS)
     in_warehouse = {row["call_id"]: instant(row["last_modified"]) for row in rows}
-    written = {
-        row["call_id"] for row in rows if datetime.fromisoformat(row["written_at"]) >= began
-    }
+    written = {row["call_id"] for row in rows if datetime.fromisoformat(row["written_at"]) >= began}
     print_table([
         {
             "in the sandbox": f"{len(in_sandbox):,}",

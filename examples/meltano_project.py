@@ -53,11 +53,13 @@ class MeltanoProject:
             name: text for name, text in os.environ.items() if not name.startswith(NOT_PASSED_ON)
         }
         self._environment |= {
-            "MELTANO_CLI_LOG_FORMAT": "plain",
+            "MELTANO_CLI_LOG_FORMAT": "uncolored",
             "MELTANO_STATE_BACKEND_URI": (folder / "state").as_uri(),
             "NO_COLOR": "1",
         }
-        self._environment |= {f"TAP_CALLCAP_{name.upper()}": text for name, text in settings.items()}
+        self._environment |= {
+            f"TAP_CALLCAP_{name.upper()}": text for name, text in settings.items()
+        }
 
     def install(self) -> None:
         """Install Meltano as uv.lock has it, and through it the tap and target-duckdb."""

@@ -2,25 +2,32 @@
 
 An exchange is retried as a whole, from the connection to the envelope, because a cut body arrives
 as a 200 with broken JSON, and a server in trouble answers with a page that is not the one asked
-for. No message here holds a body, a query or a key.
+for. No message here holds a body, a query or a key, and no error carries one that does: what the
+libraries raise names the whole query, so it is handled first, and ours is raised after that.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
+from http import client as http_client
+from http.cookiejar import DefaultCookiePolicy
+from io import BufferedReader, RawIOBase
+from ssl import SSLCertVerificationError
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
 
 import backoff
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from urllib3 import Timeout
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
 from tap_callcap.envelope import (
@@ -35,8 +42,11 @@ from tap_callcap.envelope import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Mapping
+    from socket import socket
     from zoneinfo import ZoneInfo
+
+    from typing_extensions import Buffer
 
     from tap_callcap.values import JSON
     from tap_callcap.windows import Window
@@ -46,14 +56,15 @@ T = TypeVar("T")
 CALLS_PATH = "/get/calls/"
 ACCOUNTS_PATH = "/get/accounts/"
 DAYS_AHEAD = 2  # of search_enddate, always sent: the zone's day may be the server's tomorrow
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT = frozenset({408, 425, 429, *range(500, 1000)})
 SLOW_DOWN = frozenset({429, 503})
 LONGEST_BACKOFF = 60.0  # seconds between two tries, unless the server asks for more
 SLOWEST_PACE = 10.0  # seconds between two requests, however often the server says 429
 LARGEST_BODY = 256 * 2**20  # bytes; a page of 1,000 calls has about four million
-BLOCK = 2**16  # bytes read from a connection at once
 
-_REMEDIES = {
+_ON_THE_WIRE = (requests.RequestException, HTTPError)
+_REMEDIES = dict.fromkeys(range(300, 400), "the API has moved: set api_url to its new address") | {
+    400: "it refuses the request: check timezone and page_size",
     401: "the key is not valid: check api_key",
     403: "the key may not read this: check what its login may see",
     404: "there is no such address: check api_url",
@@ -77,9 +88,13 @@ class Search:
 
     def params(self, window: Window, number: int) -> dict[str, str]:
         """The query of one page, by the API's own names."""
+        start, end = (
+            f"{minute.astimezone(self.zone):%Y-%m-%d %H:%M}"
+            for minute in (window.asked_start, window.asked_end)
+        )
         return {
-            "search_last_modified_start": _wall_minute(window.asked_start, self.zone),
-            "search_last_modified_end": _wall_minute(window.asked_end, self.zone),
+            "search_last_modified_start": start,
+            "search_last_modified_end": end,
             "search_startdate": FIRST_DAY.isoformat(),
             "search_enddate": self.last_day.isoformat(),
             "search_timezone": self.zone.key,
@@ -91,44 +106,46 @@ class Search:
 
 
 class Pace:
-    """When the next request may start, over all threads.
-
-    Args:
-        per_second: Ceiling of requests a second, None for no ceiling.
-    """
+    """When the next request may start, over all threads; at most `per_second`, if any."""
 
     def __init__(self, per_second: float | None) -> None:
         self._least = 1 / per_second if per_second else 0.0
         self._interval = self._least
         self._next = 0.0
+        self._slowed = 0.0
         self._lock = threading.Lock()
 
-    def wait(self) -> None:
-        """Return when this thread's request may start."""
-        with self._lock:
-            start = max(time.monotonic(), self._next)
-            self._next = start + self._interval
-            self._interval = max(self._least, self._interval * 0.9)
-        time.sleep(max(0.0, start - time.monotonic()))
+    def wait(self) -> float:
+        """Return when this thread's request may start, with the monotonic time of that."""
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                if now >= self._next:
+                    self._next = now + self._interval
+                    return now
+                pause = self._next - now
+            time.sleep(pause)  # meanwhile another thread may start first, or be slowed down
 
-    def slow_down(self, seconds: float) -> None:
+    def slow_down(self, seconds: float, asked: float) -> None:
         """Let no request start for `seconds`, and space those after it further apart."""
         with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
-            self._interval = min(max(self._interval * 2, 0.1), max(SLOWEST_PACE, self._least))
+            now = time.monotonic()
+            self._next = max(self._next, now + seconds)
+            if asked >= self._slowed:  # once for those that were refused while in flight together
+                self._slowed = now
+                self._interval = min(max(self._interval * 2, 0.1), max(SLOWEST_PACE, self._least))
+
+    def speed_up(self) -> None:
+        """Come back towards the ceiling: a request succeeded."""
+        with self._lock:
+            self._interval = max(self._least, self._interval * 0.9)
 
 
 class Client:
     """Callcap's API, request by request, from any number of threads.
 
-    Args:
-        api_url: Base address, such as `https://api.callcap.com/v2`.
-        api_key: Key of the login.
-        user_agent: Value of the header of that name.
-        timeout: Of one whole exchange, body included.
-        retry_budget: How long one request is tried before it fails.
-        requests_per_second: Ceiling over all threads, None for no ceiling.
-        connections: How many requests may be in flight.
+    `timeout` is that of one whole exchange, body included; `retry_budget` is how long after its
+    first try a request may be tried again; `connections` is how many may be in flight.
     """
 
     def __init__(  # noqa: PLR0913 - a setting each
@@ -143,16 +160,22 @@ class Client:
         connections: int = 1,
     ) -> None:
         self._url = api_url.rstrip("/")
+        self._key = api_key
         self._timeout = timeout.total_seconds()
         self._retry_budget = retry_budget.total_seconds()
         self._pace = Pace(requests_per_second)
-        self._session = _Session()
-        self._session.auth = _Bearer(api_key)
+        self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=connections)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._session.headers["Authorization"] = f"Bearer {api_key}"
+        self._session.auth = lambda request: request  # so that no .netrc replaces the key
+        self._session.verify = os.environ.get("SSL_CERT_FILE") or True  # requests knows the others
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # no shared state
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, _Adapter(pool_maxsize=connections))
+        # Followed, a redirect may take the key elsewhere, or lose the query and so most calls.
+        self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign]
         self._said_no_date = False
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines hold whole queries
 
     def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
         """Page `number` of the calls that were modified in `window`, or somewhat around it.
@@ -173,184 +196,203 @@ class Client:
     def accounts(self) -> None:
         """Check that the key sees its accounts: that the address and the key are right."""
 
-        def read(answer: Answer) -> None:
-            if answer.code != requests.codes.ok:
-                raise FatalAPIError(self._complaint(ACCOUNTS_PATH, 404, None))
-
-        self._get(ACCOUNTS_PATH, {}, read)
+        answer = self._get(ACCOUNTS_PATH, {}, lambda answer: answer)
+        if answer.code != requests.codes.ok:
+            raise FatalAPIError(self._complaint(ACCOUNTS_PATH, answer.code, {}))
 
     def _get(self, path: str, params: Mapping[str, str], read: Callable[[Answer], T]) -> T:
         """`read` the answer, trying again until it is readable or the time for it is over."""
-        started = time.monotonic()
-        for tries, wait in enumerate(_backoff(), start=1):
+        first = 0.0
+        waits = backoff.expo(max_value=LONGEST_BACKOFF)
+        next(waits)  # primes the generator: it yields its first wait after this
+        for tries, longest in enumerate(waits, start=1):
+            asked = self._pace.wait()
+            first = first or asked
             try:
-                return read(self._exchange(path, params))
+                result = read(self._exchange(path, params))
             except RetriableAPIError as error:
-                pause = max(wait, _retry_after(error))
-                elapsed = time.monotonic() - started
-                if elapsed + pause > self._retry_budget:
-                    msg = (
-                        f"{self._where(path)} failed: {error}. Gave up after {tries} tries in "
-                        f"{elapsed:.0f} s; retry_minutes allows {self._retry_budget:.0f} s"
-                        + (f", and Callcap asks to wait {pause:.0f} s" if pause > wait else "")
-                    )
-                    raise FatalAPIError(msg) from None
-                logger.warning(
-                    "%s failed: %s. Try %d in %.1f s", self._where(path), error, tries + 1, pause
+                failure = error
+            else:
+                self._pace.speed_up()
+                return result
+            wait = longest / 2 + backoff.full_jitter(longest / 2)  # so that clients spread
+            pause = max(wait, _retry_after(getattr(failure.response, "headers", {})))
+            elapsed = time.monotonic() - first
+            if elapsed + pause > self._retry_budget:
+                msg = (
+                    f"{self._where(path)} failed: {failure}. Gave up at try {tries} after "
+                    f"{elapsed:.0f} s: retry_minutes allows {self._retry_budget:.0f} s"
+                    + (f", and Callcap asks to wait {pause:.0f} s" if pause > wait else "")
                 )
-                if error.response is not None and error.response.status_code in SLOW_DOWN:
-                    self._pace.slow_down(pause)
-                else:
-                    time.sleep(pause)
+                raise FatalAPIError(msg)
+            logger.warning(
+                "%s failed: %s. Try %d in %.1f s", self._where(path), failure, tries + 1, pause
+            )
+            if getattr(failure.response, "status_code", None) in SLOW_DOWN:
+                self._pace.slow_down(pause, asked)
+            else:
+                time.sleep(pause)
         raise AssertionError  # pragma: no cover - the waits never end
 
     def _exchange(self, path: str, params: Mapping[str, str]) -> Answer:
         """One request and its answer, with the codes that mean success or nothing found."""
-        self._pace.wait()
         started = time.monotonic()
+        timeout: Any = Timeout(self._timeout)  # in total, from connecting on
+        response, body, error = None, b"", None
         try:
             with self._session.get(
-                self._url + quote(path), params=params, timeout=self._timeout, stream=True
+                self._url + quote(path), params=params, timeout=timeout, stream=True
             ) as response:
-                body = _body(response, started + self._timeout)
-        except (requests.RequestException, HTTPError) as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                msg = (
-                    f"{self._where(path)} failed: the server's certificate is not trusted: "
-                    "name your CA's file in REQUESTS_CA_BUNDLE, and check api_url"
-                )
-                raise FatalAPIError(msg) from None
-            msg = f"the connection broke ({type(error).__name__})"
-            raise RetriableAPIError(msg) from None
+                body = _body(response)
+        except (*_ON_THE_WIRE, OSError, ValueError) as caught:
+            error = caught
+        took = time.monotonic() - started
+        if response is not None and response.status_code in TRANSIENT:  # though its body be cut
+            said = self._said(_json_object(body, response))
+            msg = f"Callcap answered {response.status_code}{said}"
+            raise RetriableAPIError(msg, response)
+        if took >= self._timeout:
+            msg = "no whole answer came within request_timeout_seconds"
+            raise RetriableAPIError(msg)
+        if response is None or error is not None:
+            raise self._broken(path, error)
         code = response.status_code
-        clock = self._clock(response, time.monotonic() - started)
+        clock = self._clock(response) - timedelta(seconds=took)
+        envelope = _json_object(body, response)
         if code == requests.codes.ok:
-            return Answer(code, _successful(body, response), clock)
-        if code == requests.codes.no_content:
-            return Answer(code, None, clock)
-        vendor = _vendor_error(body, response)
-        if code == requests.codes.not_found and vendor is not None:
-            return Answer(code, vendor, clock)
-        complaint = self._complaint(path, code, vendor)
-        if code in TRANSIENT:
-            raise RetriableAPIError(complaint, response)
-        if code == requests.codes.bad_request:
-            raise BadRequestError(complaint)
-        raise FatalAPIError(complaint)
+            if envelope.get("status") != "success":
+                what = "its status is not success" if envelope else "it is no JSON object"
+                msg = f"the answer is of no use: {what}{self._said(envelope)}"
+                raise RetriableAPIError(msg)
+            return Answer(code, envelope, clock)
+        is_nothing = code == requests.codes.not_found and "status" in envelope
+        if is_nothing or code == requests.codes.no_content:
+            return Answer(code, envelope or None, clock)
+        complaint = self._complaint(path, code, envelope)
+        raise (BadRequestError if code == requests.codes.bad_request else FatalAPIError)(complaint)
 
-    def _clock(self, response: requests.Response, took: float) -> datetime:
-        """The server's clock before the search began: its header is stamped after the query."""
-        try:
-            now = parsedate_to_datetime(response.headers["Date"]).astimezone(timezone.utc)
-        except (KeyError, ValueError):
-            now = datetime.now(timezone.utc)
-            if not self._said_no_date:
-                self._said_no_date = True
-                logger.warning("Callcap's answers have no Date: this machine's clock is used")
-        return now - timedelta(seconds=took)
+    def _broken(self, path: str, error: Exception | None) -> Exception:
+        """What to raise for an exchange that `error` broke off."""
+        cause = _cause(error)
+        if isinstance(cause, SSLCertVerificationError):
+            why = "the server's certificate is not trusted: check REQUESTS_CA_BUNDLE and api_url"
+        elif isinstance(cause, ValueError) or not isinstance(error, _ON_THE_WIRE):
+            why = "it cannot be sent: check api_url, HTTPS_PROXY, REQUESTS_CA_BUNDLE, SSL_CERT_FILE"
+        else:
+            return RetriableAPIError(f"the connection broke ({type(cause).__name__})")
+        return FatalAPIError(f"{self._where(path)} failed: {why}")
 
-    def _complaint(self, path: str, code: int, vendor: Mapping[str, JSON] | None) -> str:
+    def _clock(self, response: requests.Response) -> datetime:
+        """The server's clock by its answer, this machine's where that does not say."""
+        now = _instant(response.headers, "Date")
+        if now is None and not self._said_no_date:
+            self._said_no_date = True
+            logger.warning("Callcap's answers have no Date: this machine's clock is used")
+        return now or datetime.now(timezone.utc)
+
+    def _complaint(self, path: str, code: int, vendor: Mapping[str, JSON]) -> str:
         """What happened, where, what to do."""
-        said = scrub_message(vendor) if vendor else ""
-        remedy = _REMEDIES.get(code, "")
-        if requests.codes.multiple_choices <= code < requests.codes.bad_request:
-            remedy = "the API has moved: set api_url to its new address"
-        return "; ".join(
-            part
-            for part in (f"Callcap answered {code} to {self._where(path)}{said}", remedy)
-            if part
-        )
+        remedy = _REMEDIES.get(code, "check api_url")
+        return f"Callcap answered {code} to {self._where(path)}{self._said(vendor)}; {remedy}"
+
+    def _said(self, vendor: Mapping[str, JSON]) -> str:
+        """The vendor's own words, without the key should it be among them."""
+        words = {name: str(text).replace(self._key, "…") for name, text in vendor.items() if text}
+        return scrub_message(words)
 
     def _where(self, path: str) -> str:
         return f"GET {urlsplit(self._url).path}{path}"
 
 
-class _Session(requests.Session):
-    """A session that keeps to its host: the key never follows a redirect elsewhere."""
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connects, through whatever proxy, by connections that end in time."""
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        target = super().get_redirect_target(resp)
-        if target is None:
-            return None
-        here, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
-        return target if (here.scheme, here.netloc) == (there.scheme, there.netloc) else None
-
-
-class _Bearer(requests.auth.AuthBase):
-    """The key as a header; as `auth`, so that no .netrc replaces it."""
-
-    def __init__(self, api_key: str) -> None:
-        self._value = f"Bearer {api_key}"
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._value
-        return request
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as requests has it
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        if not issubclass(pool.ConnectionCls, _Connection):
+            pool.ConnectionCls = type("_Connection", (_Connection, pool.ConnectionCls), {})
+        return pool
 
 
-def _successful(body: bytes, response: requests.Response) -> JSON:
-    """The envelope of a 200."""
-    try:
-        envelope = decode_json(body, _charset(response))
-    except (ValueError, LookupError, RecursionError):
-        msg = "the answer is not JSON"
-        raise RetriableAPIError(msg) from None
-    if not isinstance(envelope, dict) or envelope.get("status") != "success":
-        msg = "the answer's status is not success"
-        raise RetriableAPIError(msg)
-    return envelope
+class _Connection(HTTPConnection):
+    """A connection whose timeout is that of the whole answer, headers and body.
+
+    A socket's own begins anew with every byte, so that an answer in drops would never end.
+    """
+
+    timeout: float
+
+    def response_class(self, sock: socket, **options: Any) -> http_client.HTTPResponse:  # type: ignore[override]
+        response = http_client.HTTPResponse(sock, **options)
+        incoming = _Incoming(sock, response.fp, time.monotonic() + self.timeout)
+        response.fp = BufferedReader(incoming)
+        return response
 
 
-def _vendor_error(body: bytes, response: requests.Response) -> dict[str, JSON] | None:
-    """The vendor's error object, None where the answer is something else."""
-    try:
-        error = decode_json(body, _charset(response))
-    except (ValueError, LookupError, RecursionError):
-        return None
-    return error if isinstance(error, dict) and "status" in error else None
+class _Incoming(RawIOBase):
+    """What a socket receives up to a deadline."""
+
+    def __init__(self, sock: socket, file: BufferedReader, deadline: float) -> None:
+        self._sock = sock
+        self._file = file
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._file.readinto1(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
-def _charset(response: requests.Response) -> str | None:
-    match = re.search(r"charset=\"?([\w-]+)", response.headers.get("Content-Type", ""))
-    return match.group(1) if match else None
+def _cause(error: BaseException | None) -> BaseException | None:
+    """The one at the bottom of exceptions that wrap each other."""
+    for inner in (getattr(error, "reason", None), *getattr(error, "args", ())):
+        if isinstance(inner, (OSError, HTTPError, http_client.HTTPException)):
+            return _cause(inner)
+    return error
 
 
-def _body(response: requests.Response, deadline: float) -> bytes:
-    """The whole body; requests' own timeout starts anew with every byte, this one does not."""
+def _body(response: requests.Response) -> bytes:
     body = bytearray()
-    while block := response.raw.read1(BLOCK, decode_content=True):
+    while block := response.raw.read1(2**16, decode_content=True):
         body += block
-        if time.monotonic() > deadline:
-            msg = "the answer took longer than request_timeout_seconds"
-            raise RetriableAPIError(msg)
         if len(body) > LARGEST_BODY:
-            msg = "the answer is larger than any page can be: lower page_size"
+            msg = "Callcap's answer is larger than a page can be: lower page_size"
             raise FatalAPIError(msg)
     return bytes(body)
 
 
-def _retry_after(error: RetriableAPIError) -> float:
-    """Seconds that the server asks to wait, by a number or by a date on its own clock."""
-    if error.response is None:
-        return 0.0
-    value = error.response.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}", value, re.ASCII):
-        return float(value)
+def _json_object(body: bytes, response: requests.Response) -> dict[str, JSON]:
+    """The JSON object that an answer consists of, an empty one where it is something else."""
     try:
-        until = parsedate_to_datetime(value)
-        now = parsedate_to_datetime(error.response.headers.get("Date", ""))
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0
+        value = decode_json(body, response.encoding)
+    except (ValueError, LookupError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
-def _backoff() -> Iterator[float]:
-    """Seconds to wait before each next try, longer and longer, at random so that clients spread."""
-    waits = backoff.expo(base=2, factor=1, max_value=LONGEST_BACKOFF)
-    next(waits)  # primes the generator: it yields its first wait after this
-    for wait in waits:
-        yield wait / 2 + backoff.full_jitter(wait / 2)
+def _instant(headers: Mapping[str, str], name: str) -> datetime | None:
+    """The instant that a header names; one without a zone is meant in UTC."""
+    try:
+        instant = parsedate_to_datetime(headers.get(name, ""))
+        return instant.replace(tzinfo=instant.tzinfo or timezone.utc).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
 
 
-def _wall_minute(instant: datetime, zone: ZoneInfo) -> str:
-    """The API's `yyyy-mm-dd HH:nn` in `zone`."""
-    return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that the server asks to wait, by a number or by a date on its own clock."""
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d*)?", value, re.ASCII):
+        return float(value)
+    until = _instant(headers, "Retry-After")
+    now = _instant(headers, "Date") or datetime.now(timezone.utc)
+    return max(0.0, (until - now).total_seconds()) if until else 0.0

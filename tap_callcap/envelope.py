@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
@@ -23,6 +22,8 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from tap_callcap.values import JSON, scrub
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tap_callcap.records import Call
 
 FIRST_DAY = date(2000, 1, 1)  # search_startdate, always sent: it defaults to one day back

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.encoding import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message
+from singer_sdk.singerlib.encoding.simple import Message, StateMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BLOCK = 2**16  # bytes that are worth a system call; also what a pipe of Linux holds
 OLDEST = 1.0  # seconds that a record may wait for its block to fill while others come
@@ -28,23 +31,32 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
         self._lines = bytearray()
         self._since = 0.0
+        self._last_state = b""
+        self._is_writing = False
+        self._stop: Callable[[], NoReturn] | None = None
 
     def serialize_message(self, message: Message) -> bytes:
-        """One message as a line of JSON, without its end."""
-        return self._encoder.encode(message.to_dict())
+        """One message as a line of JSON."""
+        return self._encoder.encode(message.to_dict()) + b"\n"
 
     def write_message(self, message: Message) -> None:
         """Write `message`, or keep it until its block is full."""
+        self._is_writing = True
+        line = self.format_message(message)
         if not self._lines:
             self._since = time.monotonic()
-        self._lines += self.format_message(message)
-        self._lines += b"\n"
+        self._lines += line
+        if isinstance(message, StateMessage):
+            self._last_state = line
         if (
             len(self._lines) >= BLOCK
             or not isinstance(message, RecordMessage)
             or time.monotonic() - self._since >= OLDEST
         ):
             self.flush()
+        self._is_writing = False
+        if self._stop is not None:
+            self.stop(self._stop)
 
     def flush(self) -> None:
         """Write what is kept."""
@@ -59,3 +71,16 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         else:
             out.write(block.decode())
         out.flush()
+
+    def stop(self, leave: Callable[[], NoReturn]) -> None:
+        """End with whole lines, the last of them the last STATE, then `leave`.
+
+        Called by a signal's handler, maybe amidst a message: then it returns, and all this happens
+        once that message is written.
+        """
+        if self._is_writing:
+            self._stop = leave
+            return
+        self._lines += self._last_state
+        self.flush()
+        leave()

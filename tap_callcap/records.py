@@ -37,7 +37,6 @@ Node: TypeAlias = Callable[[JSON, str, "Leftovers"], JSON]
 """Reads an object or an array at a path, and puts what it cannot place into the leftovers."""
 
 EXTRA = "_extra"
-ZERO_DATE = "the date 0000-00-00 is read as null"
 API_NAMES = {"line_memo": "line-memo"}  # BigQuery's writer cannot build a column with a hyphen
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,62}", re.ASCII)
 
@@ -61,6 +60,13 @@ class Leftovers:
             key += "'"
         self._values[key] = value
         self.tell_once(path, why)
+
+    def add_unread(self, path: str, value: JSON, error: UnreadableError | ZeroDateError) -> None:
+        """Keep `value`, which could not be read for `error`; a zero date is null, and only said."""
+        if isinstance(error, ZeroDateError):
+            self.tell_once(path, "the date 0000-00-00 is read as null")
+        else:
+            self.add(path, value, f"{error}; kept in _extra")
 
     def tell_once(self, path: str, what: str) -> None:
         """Say `what` of the field at `path`, once however many calls have it."""
@@ -141,7 +147,7 @@ def _without_extra(schema: JSONSchema) -> JSONSchema:
     return {**schema, "properties": properties}
 
 
-def _object(
+def _object(  # noqa: C901 - one closure, compiled once
     schema: JSONSchema,
     known: JSONSchema,
     zone: ZoneInfo,
@@ -178,11 +184,8 @@ def _object(
                 if item is not None:
                     try:
                         item = leaf(item)
-                    except UnreadableError as error:
-                        leftovers.add(prefix + key, item, f"{error}; kept in _extra")
-                        item = None
-                    except ZeroDateError:
-                        leftovers.tell_once(prefix + key, ZERO_DATE)
+                    except (UnreadableError, ZeroDateError) as error:
+                        leftovers.add_unread(prefix + key, item, error)
                         item = None
             elif node is not None and (item is not None or is_object):
                 item = node(item, prefix + key, leftovers)
@@ -209,10 +212,8 @@ def _node(
         items: JSONSchema = schema["items"]
         known_items: JSONSchema = known.get("items", items)
         crumb = (*breadcrumb, "items")
-        return _array(
-            _node(items, known_items, zone, is_selected, crumb),
-            None if "properties" in items else reading_of(items, zone),
-        )
+        node = _node(items, known_items, zone, is_selected, crumb)
+        return _array(node, None if node else reading_of(items, zone))
     return None
 
 
@@ -233,15 +234,9 @@ def _array(node: Node | None, leaf: Reading | None) -> Node:
                 shaped.append(node(item, where, leftovers))
             elif leaf is not None:
                 try:
-                    read_item = leaf(item)
-                except UnreadableError as error:
-                    leftovers.add(where, item, f"{error}; kept in _extra")
-                    continue
-                except ZeroDateError:
-                    leftovers.tell_once(where, ZERO_DATE)
-                    continue
-                if read_item is not None:
-                    shaped.append(read_item)
-        return shaped
+                    shaped.append(leaf(item))
+                except (UnreadableError, ZeroDateError) as error:
+                    leftovers.add_unread(where, item, error)
+        return [item for item in shaped if item is not None]
 
     return read

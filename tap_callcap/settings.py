@@ -10,7 +10,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, timedelta
 from difflib import get_close_matches
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -26,6 +26,7 @@ from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from jsonschema import ValidationError
 
@@ -276,7 +277,7 @@ def _number_problem(value: float) -> str | None:
 def _instant_problem(value: str) -> str | None:
     with contextlib.suppress(UnreadableError):
         instant = parse_instant(value, UTC_ZONE)
-        if datetime.min.year < instant.year < datetime.max.year:  # minutes around it are dates too
+        if MINYEAR < instant.year < MAXYEAR:  # the minutes around it are dates too
             return None
     return "must be a date and time, such as 2024-01-01T00:00:00Z"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
@@ -10,6 +11,7 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
 from tap_callcap.client import Client
+from tap_callcap.messages import BlockWriter
 from tap_callcap.records import compile_record
 from tap_callcap.replication import Checkpoint, Replication
 from tap_callcap.schema import load_schema
@@ -122,6 +124,11 @@ class CallsStream(Stream):
         names = self.effective_schema["properties"]
         return detail_of(name for name in names if self.mask["properties", name])
 
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
+        """Log, but for the SDK's line that an error occurred: the error itself is one line."""
+        if level < logging.ERROR:
+            super().log(message, *args, level=level, **options)
+
     # The SDK's own state: it would put timestamps of records where this tap has ends of windows.
 
     def _increment_stream_state(self, *_: Any, **__: Any) -> None:
@@ -135,7 +142,8 @@ class CallsStream(Stream):
 
     def _write_state_message(self) -> None:
         super()._write_state_message()
-        self._tap.message_writer.flush()  # type: ignore[attr-defined]  # the tap's BlockWriter
+        if isinstance(self._tap.message_writer, BlockWriter):
+            self._tap.message_writer.flush()
 
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None

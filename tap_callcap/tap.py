@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dotenv import find_dotenv, load_dotenv
@@ -18,12 +22,15 @@ from tap_callcap.streams import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.singerlib.encoding import GenericSingerWriter
 
     from tap_callcap.schema import JSONSchema
     from tap_callcap.streams import CallsStream
+
+LONGEST_GOODBYE = 5.0  # seconds from a signal to the end, whatever the target does
 
 
 class TapCallcap(Tap):
@@ -55,6 +62,20 @@ class TapCallcap(Tap):
     def discover_streams(self) -> Sequence[CallsStream]:
         """The streams that there are."""
         return [stream(self) for stream in STREAMS]
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's signature
+        """End the run with whole lines; the STATE of its last checkpoint is already among them."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        # A target that reads no more must not keep the tap from ending.
+        hard_end = threading.Timer(LONGEST_GOODBYE, os._exit, [128 + signum])
+        hard_end.daemon = True
+        hard_end.start()
+        leave = partial(sys.exit, 128 + signum)
+        if isinstance(self.message_writer, BlockWriter):
+            self.message_writer.stop(leave)
+        else:
+            leave()
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a class's property

@@ -38,7 +38,7 @@ _INSTANT = re.compile(
     re.ASCII,
 )
 _ZERO_DATE = re.compile(r"0000-00-00[0:.TZ ]*")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, lone surrogates
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, lone surrogates
 _TO_JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
@@ -135,7 +135,7 @@ def _read_instant(value: JSON, zone: ZoneInfo) -> str | None:
 
 
 def _read_json_text(value: JSON) -> str | None:
-    return None if value == "" else json_text(value)
+    return None if value == "" else json_text(value)  # noqa: PLC1901 - 0 and {} are values
 
 
 def _expect_nothing(value: JSON, why: str) -> None:

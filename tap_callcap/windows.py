@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def cut(window: Window, parts: int, zone: ZoneInfo) -> tuple[Window, ...]:
         border = border_before(wished, zone)
         borders.add(border if border > window.start else _border_after(wished, zone))
     edges = [window.start, *sorted(b for b in borders if window.start < b < window.end), window.end]
-    return tuple(Window(*pair) for pair in zip(edges, edges[1:], strict=False))
+    return tuple(starmap(Window, pairwise(edges)))
 
 
 @dataclass(frozen=True, slots=True)

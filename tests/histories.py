@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tap_callcap.sandbox import Asked
     from tap_callcap.windows import Window
 
+ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 UTC = timezone.utc
 BEGINNING = datetime(2026, 3, 3, 15, 0, tzinfo=UTC)
 Lines = list[dict[str, Any]]
@@ -56,7 +57,7 @@ class KillableWriter(GenericSingerWriter[str, Message]):
         """Take one line."""
         if self._last is not None and len(self.lines) >= self._last:
             raise KilledError
-        self.lines.append(msgspec.json.decode(msgspec.json.encode(message.to_dict(), enc_hook=str)))
+        self.lines.append(msgspec.json.decode(ENCODER.encode(message.to_dict())))
 
     def flush(self) -> None:
         """Lines are never kept back."""

@@ -32,7 +32,7 @@ def readme_table() -> str:
     """Return the settings as a table in Markdown."""
     lines = ["| Setting | Type | Default | Meaning |", "|---|---|---|---|"]
     for name, setting in PROPERTIES.items():
-        default = f"`{setting['default']}`" if "default" in setting else "–"
+        default = f"`{setting['default']}`" if "default" in setting else "none"
         if name in SETTINGS["required"]:
             default = "required"
         if setting.get("secret"):
@@ -65,9 +65,7 @@ def meltano_settings() -> str:
                 definition["sensitive"] = True
             yield definition | {"description": setting["description"]}
 
-    text: str = yaml.safe_dump(
-        list(definitions()), sort_keys=False, allow_unicode=True, width=1000
-    )
+    text: str = yaml.safe_dump(list(definitions()), sort_keys=False, allow_unicode=True, width=1000)
     return "".join(f"    {line}\n" for line in text.splitlines()).rstrip()
 
 

@@ -213,11 +213,11 @@ def demographics_of(rng: Random, caller: Call) -> Call:
 
 
 def notes_of(rng: Random, world: World, written_at: datetime) -> str:
-    """Return a note as analysts write it; one in 3,000 is about 100 KB long."""
+    """Return a note as analysts write it; one in 1,500 is about 100 KB long."""
     header = (
         f"-----{{Callsurance update: {written_at:%m/%d/%y %I:%M %p} Agent: Administrator}}----- "
     )
-    if _one_in(rng, 3000):
+    if _one_in(rng, 1500):
         text = f"{rng.choice(world.paragraphs)}\n"
         return header + text * (_LONG_NOTE // len(text))
     return header + " ".join(rng.choices(world.sentences, k=rng.choice((1, 2, 3, 5, 8))))

@@ -1,13 +1,14 @@
-"""Ways to ask a Callcap, and the moment at which the tests' Callcaps stand still."""
+"""Ways to ask a Callcap and to read a call, and the moment at which the tests' Callcaps stand still."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-from tap_callcap.sandbox import Answer, Callcap
+from tap_callcap.sandbox import Answer, Call, Callcap
 
 NOW = datetime(2026, 3, 15, 17, 42, 10, tzinfo=timezone.utc)  # a Sunday, 12:42 in US/Central
 EVERYTHING = "all,notes,demographics,scorecards,import,summaries,sentiment"
@@ -38,3 +39,13 @@ def ids_found(callcap: Callcap, **params: str) -> list[str]:
         found += [call["call_id"] for call in content["call"]]
         page, last_page = page + 1, content["pagination"]["last_page"]
     return found
+
+
+def major_of(call: Call) -> int:
+    """Return the number of a call's rating, 0 without one."""
+    return call["callsurance"]["major"]["id"] if call["callsurance"] else 0
+
+
+def only_digits(text: str) -> str:
+    """Return the digits of a text."""
+    return "".join(re.findall(r"\d", text))

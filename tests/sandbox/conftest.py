@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sandbox.asking import NOW, Open
 
+from sandbox.asking import NOW, Open
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, made_up_calls
 
 if TYPE_CHECKING:

@@ -1,0 +1,363 @@
+"""Each mood does what its docstring says, and each one is tested."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.asking import ALWAYS, EVERYTHING, NOW, asked, body, ids_found
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.asking import Open
+    from tap_callcap.sandbox import Answer, Call
+
+UTC = timezone.utc
+NOTHING = {**ALWAYS, "search_last_modified_end": "1990-01-01"}
+ONE = f"/get/calls/{VENDOR_EXAMPLE['call_id']}/"
+MINUTE = datetime(2026, 1, 5, 10, 4, tzinfo=UTC)
+BARE: Call = {
+    **VENDOR_EXAMPLE,
+    "call_id": "bare",
+    "dtmf": None,
+    "end_datetime": None,
+    "caller": {**VENDOR_EXAMPLE["caller"], "name": None},
+    "callsaver": None,
+    "callsurance": None,
+    "summaries": None,
+    "scorecards": None,
+}
+
+
+def around_the_minute() -> list[Call]:
+    """Return calls modified before, at the start of, within, at the end of and after 10:04."""
+    seconds = {"9:59": -1, "4:00": 0, "4:01": 1, "4:30": 30, "4:59": 59, "5:00": 60}
+    return [
+        {**VENDOR_EXAMPLE, "call_id": name, "last_modified": MINUTE + timedelta(seconds=offset)}
+        for name, offset in seconds.items()
+    ]
+
+
+# For each mood: a value other than its default, and a request that is answered otherwise with it.
+DIFFERENCES: Mapping[str, tuple[object, str, Mapping[str, str]]] = {
+    "empty_search": ("404", "/get/calls/", NOTHING),
+    "start_minute": (
+        "exclusive",
+        "/get/calls/",
+        {**ALWAYS, "search_last_modified_start": "2021-11-01 19:10"},
+    ),
+    "end_minute": (
+        "excludes",
+        "/get/calls/",
+        {**ALWAYS, "search_last_modified_end": "2021-11-01 19:10"},
+    ),
+    "repeated_hour": (
+        "first",
+        "/get/calls/",
+        {**ALWAYS, "search_last_modified_end": "2025-11-02 01:30"},
+    ),
+    "utc": ("refused", ONE, {"search_timezone": "UTC"}),
+    "refused_timezones": (frozenset({"UTC"}), ONE, {"search_timezone": "UTC"}),
+    "login_timezone": ("US/Arizona", ONE, {}),
+    "zone_echo": (False, ONE, {}),
+    "ties": ("shuffled", "/get/calls/", ALWAYS),
+    "page_beyond_last": ("404", "/get/calls/", {**ALWAYS, "page": "9"}),
+    "requests_per_minute": (1, ONE, {}),
+    "rate_window": (timedelta(0), ONE, {}),
+    "retry_after": ("seconds", ONE, {}),
+    "max_range_days": (1.5, "/get/calls/", ALWAYS),
+    "max_page": (1, "/get/calls/", {**ALWAYS, "show": "1", "page": "2"}),
+    "show_cap": (3, "/get/calls/", ALWAYS),
+    "visible_after": (timedelta(days=9999), ONE, {}),
+    "single_call": ("object", ONE, {}),
+    "absent": ("missing", "/get/calls/bare/", {}),
+    "dialect": ("coldfusion", ONE, {}),
+    "callsaver_detail": ("with_all", ONE, {"detail": "notes"}),
+    "unknown_fields": (True, ONE, {}),
+    "unknown_parameters": ("ignored", ONE, {"colour": "blue"}),
+    "date_header": (False, ONE, {}),
+    "latency": (0.25, ONE, {}),
+}
+
+
+def answers_in(moods: Moods, path: str, params: Mapping[str, str]) -> list[Answer | float]:
+    """Return two answers to the same request, and how long they took together."""
+    book = CallBook(
+        [
+            VENDOR_EXAMPLE,
+            BARE,
+            *({**VENDOR_EXAMPLE, "call_id": str(number)} for number in range(30)),
+            {
+                **VENDOR_EXAMPLE,
+                "call_id": "second pass",
+                "last_modified": datetime(2025, 11, 2, 7, 10, tzinfo=UTC),
+            },
+        ],
+    )
+    slept: list[float] = []
+    callcap = Callcap(book, moods=moods, clock=lambda: NOW, sleep=slept.append)
+    return [asked(callcap, path, **params), asked(callcap, path, **params), sum(slept)]
+
+
+@pytest.mark.parametrize("mood", [field.name for field in dataclasses.fields(Moods)])
+def test_every_mood_makes_a_difference(mood: str) -> None:
+    """No mood is without effect, and none is without a place in this table."""
+    value, path, params = DIFFERENCES[mood]
+    limited = Moods(requests_per_minute=1) if mood in {"rate_window", "retry_after"} else Moods()
+    plain = answers_in(limited, path, params)
+    changes: dict[str, Any] = {mood: value}
+    moody = answers_in(dataclasses.replace(limited, **changes), path, params)
+    assert moody != plain
+
+
+@pytest.mark.parametrize(
+    ("mood", "status", "content"),
+    [
+        ("list", 200, {"call": [], "last_page": 1}),
+        ("null", 200, {"call": None, "last_page": 1}),
+        ("missing", 200, {"last_page": 1}),
+        ("last_page_0", 200, {"call": [], "last_page": 0}),
+        ("404", 404, {"status": "not found"}),
+        ("204", 204, None),
+    ],
+)
+def test_an_empty_search(
+    open_callcap: Open,
+    mood: str,
+    status: int,
+    content: dict[str, object] | None,
+) -> None:
+    """A search without results is answered in the six ways that come to mind."""
+    answer = asked(open_callcap(empty_search=mood), **NOTHING)
+    assert answer.status == status
+    if content is None:
+        assert not answer.body
+        return
+    read: dict[str, Any] = json.loads(answer.body)
+    if status == 200:
+        assert read["pagination"]["total_records"] == read["pagination"]["records_returned"] == 0
+        found = {name: read[name] for name in ("call",) if name in read}
+        assert {**found, "last_page": read["pagination"]["last_page"]} == content
+    else:
+        assert read["status"] == content["status"]
+
+
+@pytest.mark.parametrize(
+    ("mood", "found"),
+    [
+        ("inclusive", {"4:00", "4:01", "4:30", "4:59", "5:00"}),
+        ("exclusive", {"5:00"}),
+    ],
+)
+def test_the_minute_of_a_start(open_callcap: Open, mood: str, found: set[str]) -> None:
+    """The minute given as start belongs to the search, or does not."""
+    callcap = open_callcap(around_the_minute(), start_minute=mood)
+    params = {"search_last_modified_start": "2026-01-05 10:04", "search_timezone": "UTC"}
+    assert set(ids_found(callcap, **params)) == found
+    whole_day = {"search_last_modified_start": "2026-01-05", "search_timezone": "UTC"}
+    assert len(ids_found(callcap, **whole_day)) == 6
+
+
+@pytest.mark.parametrize(
+    ("mood", "found"),
+    [
+        ("includes", {"9:59", "4:00", "4:01", "4:30", "4:59"}),
+        ("excludes", {"9:59"}),
+        ("on_the_dot", {"9:59", "4:00"}),
+    ],
+)
+def test_the_minute_of_an_end(open_callcap: Open, mood: str, found: set[str]) -> None:
+    """The minute given as end belongs to the search, does not, or only with its first second."""
+    callcap = open_callcap(around_the_minute(), end_minute=mood)
+    params = {"search_last_modified_end": "2026-01-05 10:04", "search_timezone": "UTC"}
+    assert set(ids_found(callcap, **params)) == found
+    whole_day = {"search_last_modified_end": "2026-01-05", "search_timezone": "UTC"}
+    assert len(ids_found(callcap, **whole_day)) == 6
+
+
+@pytest.mark.parametrize(
+    ("mood", "echoed", "start"),
+    [
+        ("accepted", "UTC", "2020-09-01 14:07:15"),
+        ("alias", "Etc/UTC", "2020-09-01 14:07:15"),
+        ("ignored", "US/Central", "2020-09-01 09:07:15"),
+    ],
+)
+def test_utc(open_callcap: Open, mood: str, echoed: str, start: str) -> None:
+    """UTC is obeyed, obeyed under another name, or passed over; the echo says which."""
+    content = body(open_callcap(utc=mood), ONE, search_timezone="UTC")
+    assert content["search"]["timezone"] == echoed
+    assert content["call"][0]["start_datetime"] == start
+
+
+def test_refused_zones(open_callcap: Open) -> None:
+    """Refused zones, UTC under any of its names too, are a 400; others are obeyed."""
+    callcap = open_callcap(utc="refused", refused_timezones=frozenset({"US/Arizona"}))
+    for zone in ("UTC", "Etc/UTC", "Zulu", "US/Arizona"):
+        assert asked(callcap, ONE, search_timezone=zone).status == 400
+    assert body(callcap, ONE, search_timezone="US/Pacific")["search"]["timezone"] == "US/Pacific"
+
+
+def test_no_echo_of_the_zone(open_callcap: Open) -> None:
+    """Without `zone_echo` no answer has a `search`."""
+    callcap = open_callcap(zone_echo=False)
+    assert "search" not in body(callcap, ONE)
+    assert "search" not in body(callcap, **ALWAYS)
+
+
+@pytest.mark.parametrize(
+    ("mood", "retry_after"),
+    [("none", None), ("seconds", "48"), ("date", "Sun, 15 Mar 2026 17:43:10 GMT")],
+)
+def test_too_many_requests(calls: list[Call], mood: str, retry_after: str | None) -> None:
+    """A request too many within a minute is a 429, until the minute is over."""
+    moods = Moods(requests_per_minute=2, retry_after=mood)  # type: ignore[arg-type]  # parametrized
+    callcap = Callcap(CallBook(calls), moods=moods, clock=lambda: NOW)
+    assert asked(callcap, ONE).status == 200
+    callcap.advance(timedelta(seconds=12))
+    assert [asked(callcap, ONE).status for _ in range(2)] == [200, 429]
+    refused = asked(callcap, ONE)
+    assert refused.headers.get("Retry-After") == retry_after
+    assert json.loads(refused.body)["status"] == "error"
+    callcap.advance(timedelta(seconds=48))
+    assert [asked(callcap, ONE).status for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("params", "status"),
+    [
+        (
+            {"search_last_modified_start": "2026-03-01", "search_last_modified_end": "2026-03-03"},
+            200,
+        ),
+        (
+            {"search_last_modified_start": "2026-03-01", "search_last_modified_end": "2026-03-04"},
+            400,
+        ),
+        ({"search_last_modified_start": "2026-03-14"}, 200),
+        ({"search_last_modified_start": "2026-03-01"}, 400),
+        ({"search_last_modified_end": "2026-03-01"}, 400),
+        ({}, 400),
+        ({"search_startdate": "2026-03-01", "search_enddate": "2026-03-03"}, 200),
+        ({"call_id": "1"}, 200),
+    ],
+)
+def test_a_range_too_long(open_callcap: Open, params: dict[str, str], status: int) -> None:
+    """`max_range_days` limits last_modified where it is filtered, the dates otherwise."""
+    callcap = open_callcap(max_range_days=3)
+    assert asked(callcap, **{**ALWAYS, **params}).status == status
+
+
+def test_edits_show_up_late(open_callcap: Open) -> None:
+    """Until `visible_after` has passed, an edit shows the version before, a new call nothing."""
+    old = {**VENDOR_EXAMPLE, "revenue": 1}
+    callcap = open_callcap([old], visible_after=timedelta(minutes=10))
+    call_id = old["call_id"]
+    callcap.book.edit(call_id, at=NOW - timedelta(minutes=30), revenue=2)
+    callcap.book.edit(call_id, at=NOW, revenue=3)
+    callcap.book.add({**old, "call_id": "new", "start_datetime": NOW, "last_modified": NOW})
+
+    def shown() -> tuple[list[int], list[int]]:
+        """Return the revenues that a search and a single call show."""
+        found = body(callcap, **ALWAYS)["call"]
+        one = body(callcap, ONE)["call"]
+        return [call["revenue"] for call in found], [call["revenue"] for call in one]
+
+    assert shown() == ([2], [2])
+    assert asked(callcap, "/get/calls/new/").status == 404
+    assert ids_found(callcap, call_id="new") == []
+    edited = {"search_last_modified_start": "2026-03-15 12:30"}
+    assert ids_found(callcap, **edited) == []
+    callcap.advance(timedelta(minutes=10))
+    assert shown() == ([1, 3], [3])
+    assert set(ids_found(callcap, **edited)) == {"new", call_id}
+    callcap.book.delete(call_id)
+    assert ids_found(callcap) == ["new"]
+
+
+def test_a_single_call(open_callcap: Open) -> None:
+    """A single call comes in a list, as an object, or beside the status."""
+    listed, alone, top = (
+        body(open_callcap(single_call=mood), ONE) for mood in ("list", "object", "top_level")
+    )
+    assert listed["call"] == [alone["call"]]
+    assert listed["pagination"]["total_records"] == 1
+    assert top == {"status": "success", "search": alone["search"], **alone["call"]}
+
+
+def test_what_is_absent(open_callcap: Open) -> None:
+    """A field without a value is null, missing, or empty as its kind is."""
+    null, missing, empty = (
+        body(open_callcap([BARE], absent=mood), "/get/calls/bare/", detail=EVERYTHING)["call"][0]
+        for mood in ("null", "missing", "empty")
+    )
+    absent = {"dtmf", "end_datetime", "callsaver", "callsurance", "summaries", "scorecards"}
+    assert {name for name, value in null.items() if value is None} == absent
+    assert null["caller"]["name"] is None
+    assert set(missing) == set(null) - absent
+    assert "name" not in missing["caller"]
+    assert {name: empty[name] for name in absent} == {
+        "dtmf": "",
+        "end_datetime": "",
+        "callsaver": {},
+        "callsurance": {},
+        "summaries": [],
+        "scorecards": [],
+    }
+    assert not empty["caller"]["name"]
+    assert empty["demographics"] == null["demographics"] == missing["demographics"]
+
+
+def test_coldfusion(open_callcap: Open) -> None:
+    """In ColdFusion's dialect numbers and booleans are text, null is "" and {} is []."""
+    callcap = open_callcap([VENDOR_EXAMPLE, BARE], dialect="coldfusion")
+    content = body(callcap, **{**ALWAYS, "detail": EVERYTHING})
+    assert content["pagination"]["total_records"] == "2"
+    calls = {call["call_id"]: call for call in content["call"]}
+    call = calls[VENDOR_EXAMPLE["call_id"]]
+    assert call["duration"] == "570"
+    assert call["sentiment"]["satisfied"] == "true"
+    assert call["sentiment"]["frustrated"] == "false"
+    assert call["scorecards"][0]["results"][0]["answers"][0]["max_value"] == "8.0000"
+    assert call["demographics"]["person"] == []
+    assert calls["bare"]["callsaver"] == calls["bare"]["end_datetime"]
+    assert not calls["bare"]["callsaver"]
+
+
+def test_unknown_fields(open_callcap: Open) -> None:
+    """Fields that nobody announced come at the top, in objects, and in objects of lists."""
+    callcap = open_callcap([VENDOR_EXAMPLE], unknown_fields=True)
+    (call,) = body(callcap, **{**ALWAYS, "detail": EVERYTHING})["call"]
+    assert set(call) - set(VENDOR_EXAMPLE) == {"queue_seconds", "ai_topics"}
+    assert "line_type" in call["caller"]
+    assert "language" in call["summaries"][0]
+    (plain,) = body(callcap, **{**ALWAYS, "detail": "notes"})["call"]
+    assert "caller" not in plain
+
+
+def test_callsaver_with_all_only(open_callcap: Open) -> None:
+    """`callsaver` comes always, or as a part of `all`."""
+    callcap = open_callcap([VENDOR_EXAMPLE], callsaver_detail="with_all")
+    assert "callsaver" in body(callcap, ONE)["call"][0]
+    assert "callsaver" not in body(callcap, ONE, detail="notes")["call"][0]
+
+
+def test_latency_is_between_the_look_and_the_date(calls: list[Call]) -> None:
+    """The book is looked into before the latency, and the Date is stamped after it."""
+    time = [NOW]
+
+    def sleep(seconds: float) -> None:
+        time[0] += timedelta(seconds=seconds)
+        callcap.book.delete(VENDOR_EXAMPLE["call_id"])
+
+    moods = Moods(latency=5)
+    callcap = Callcap(CallBook(calls), moods=moods, clock=lambda: time[0], sleep=sleep)
+    answer = asked(callcap, ONE)
+    assert answer.status == 200
+    assert answer.headers["Date"] == "Sun, 15 Mar 2026 17:42:15 GMT"

@@ -1,0 +1,191 @@
+"""Callcap over HTTP, as a context manager and as a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from click.testing import CliRunner
+
+from sandbox.asking import ALWAYS
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, Sandbox
+from tap_callcap.sandbox.__main__ import main
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import pytest
+
+KEY = {"Authorization": "Bearer sandbox"}
+COMMAND = (sys.executable, "-m", "tap_callcap.sandbox")
+
+
+class Reply:
+    """What came back over HTTP."""
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        """Read the whole answer."""
+        response = connection.getresponse()
+        self.status = response.status
+        self.headers = {name.lower(): text for name, text in response.getheaders()}
+        self.json: Any = json.loads(response.read() or b"null")
+
+
+def fetched(
+    url: str,
+    path: str,
+    params: dict[str, str] | None = None,
+    *,
+    method: str = "GET",
+    sent: bytes | None = None,
+) -> Reply:
+    """Send one request to the server of `url`; `path` begins at its root."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=10)
+    try:
+        connection.request(method, f"{path}?{urlencode(params or {})}", sent, KEY)
+        return Reply(connection)
+    finally:
+        connection.close()
+
+
+def test_the_api_is_served(callcap: Callcap) -> None:
+    """Over HTTP comes what the API answers, with its own Date and nobody's Server header."""
+    with Sandbox(callcap) as sandbox:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v2", sandbox.url)
+        reply = fetched(sandbox.url, "/v2/get/calls/", ALWAYS)
+        quoted = fetched(sandbox.url, "/v2/get/calls/987654_23_11_19_2012_17%3A07%3A29_12/")
+        wrong = fetched(sandbox.url, "/v2/get/calls/", method="POST")
+        nowhere = fetched(sandbox.url, "/v2/")
+    assert reply.status == 200
+    assert reply.json["pagination"]["total_records"] == 900
+    assert reply.headers["date"] == "Sun, 15 Mar 2026 17:42:10 GMT"
+    assert "server" not in reply.headers
+    assert quoted.json["call"][0]["call_id"] == VENDOR_EXAMPLE["call_id"]
+    assert (wrong.status, wrong.headers["allow"]) == (405, "GET")
+    assert nowhere.status == 404
+    assert not sandbox.url
+    assert [request.status for request in sandbox.callcap.requests] == [200, 200, 404]
+
+
+def test_a_parameter_given_twice_is_a_list(callcap: Callcap) -> None:
+    """`division_id=1&division_id=2` means the same as `division_id=1,2`."""
+    with Sandbox(callcap) as sandbox:
+        fetched(sandbox.url, "/v2/get/calls/?division_id=1669&division_id=2")
+    assert sandbox.callcap.requests[0].params["division_id"].startswith("1669,2")
+
+
+def test_a_sandbox_of_a_book_and_moods() -> None:
+    """A sandbox opens a Callcap for a book, and puts one that it is given into a mood."""
+    book = CallBook([VENDOR_EXAMPLE])
+    moods = Moods(date_header=False)
+    with Sandbox(book, moods=moods) as sandbox:
+        reply = fetched(sandbox.url, "/v2/get/calls/")
+    assert sandbox.book is book
+    assert "date" not in reply.headers
+    assert Sandbox(Callcap(book), moods=moods).callcap.moods is moods
+
+
+def test_the_books_can_be_seen_and_time_advanced(callcap: Callcap) -> None:
+    """Outside the API are the truth in UTC, and a way to let time pass."""
+    with Sandbox(callcap) as sandbox:
+        truth = fetched(sandbox.url, "/sandbox/truth").json
+        wish = b'{"minutes": 60, "new_calls": 5, "edits": 20}'
+        after = fetched(sandbox.url, "/sandbox/advance", method="POST", sent=wish).json
+        hour = fetched(sandbox.url, "/sandbox/advance", method="POST").json
+        refused = [
+            fetched(sandbox.url, "/sandbox/advance", method="POST", sent=wish).status
+            for wish in (b"{", b'{"minutes": -1}', b'{"hours": 1}', b'{"edits": 0.5}')
+        ]
+    calls = {call["call_id"]: call for call in truth}
+    assert len(calls) == 900
+    assert calls[VENDOR_EXAMPLE["call_id"]]["last_modified"] == "2021-11-02T00:10:46Z"
+    assert after == {"status": "success", "now": "2026-03-15T18:42:10Z", "calls": 905}
+    assert hour["now"] == "2026-03-15T19:42:10Z"
+    assert refused == [400] * 4
+
+
+@contextmanager
+def command(*options: str) -> Generator[subprocess.Popen[str]]:
+    """Run the command until the block ends."""
+    with subprocess.Popen(
+        [*COMMAND, "--port=0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_the_command_serves_until_it_is_stopped() -> None:
+    """The command says where it is, serves there, and stops at Ctrl-C without a traceback."""
+    options = ("--calls=50", "--api-key=sandbox", "--mood=utc=refused", "--live=1")
+    with command(*options) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(5)]
+        url = said[0].split()[-1]
+        assert f"TAP_CALLCAP_API_URL={url} TAP_CALLCAP_API_KEY=sandbox" in "".join(said)
+        found = fetched(url, "/v2/get/calls/", ALWAYS)
+        refused = fetched(url, "/v2/get/calls/", {"search_timezone": "UTC"})
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=10)
+    assert found.json["pagination"]["total_records"] == 50
+    assert VENDOR_EXAMPLE["call_id"] in {call["call_id"] for call in found.json["call"]}
+    assert refused.status == 400
+    assert (process.returncode, rest, errors) == (0, "Stopped.\n", "")
+
+
+def test_the_command_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command prints an address that can be used, also for IPv6."""
+    monkeypatch.setattr("uvicorn.Server.run", lambda _, sockets: [s.close() for s in sockets])
+    plain = CliRunner().invoke(main, ["--port", "0", "--calls", "0"])
+    assert plain.exit_code == 0
+    assert "Callcap with 0 made-up calls" in plain.output
+    six = CliRunner().invoke(main, ["--port", "0", "--host", "::1", "--calls", "1"])
+    assert "http://[::1]:" in six.output or "Cannot listen on ::1" in six.output
+
+
+def test_the_command_stops_at_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt is the way to stop, and no error."""
+
+    def interrupted(_: object, sockets: list[socket.socket]) -> None:
+        sockets[0].close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("uvicorn.Server.run", interrupted)
+    result = CliRunner().invoke(main, ["--port", "0", "--calls", "5", "--years", "20"])
+    assert result.exit_code == 0
+    assert result.output.endswith("Stopped.\n")
+
+
+def test_the_command_lists_the_moods() -> None:
+    """`--moods` lists every mood with what it takes."""
+    result = CliRunner().invoke(main, ["--moods"])
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) == len(Moods.choices())
+
+
+def test_wrong_options_are_one_line() -> None:
+    """A wrong mood and a taken port are one line each that says what to do."""
+    mood = CliRunner().invoke(main, ["--mood", "utc=maybe"])
+    assert mood.exit_code == 1
+    assert mood.output == (
+        "Error: The mood utc cannot be 'maybe': it takes accepted, refused, ignored, alias\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(main, ["--port", str(port), "--calls", "1"])
+    assert result.exit_code == 1
+    assert re.fullmatch(rf"Error: Cannot listen on .* port {port}: .*--port\.\n", result.output)

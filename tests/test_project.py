@@ -1,0 +1,180 @@
+"""What the project's files say of the code, the commands and the wheel is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tarfile
+import zipfile
+from importlib.metadata import distribution, distributions, version
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS, problems, read_environment
+from tap_callcap.tap import TapCallcap
+from written_settings import CHECKOUT, KINDS, PROPERTIES, WRITTEN, brought_up_to_date, type_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MELTANO: dict[str, Any] = yaml.safe_load((CHECKOUT / "meltano.yml").read_text(encoding="utf-8"))
+EXTRACTOR: dict[str, Any] = MELTANO["plugins"]["extractors"][0]
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted(file.name for file in CHECKOUT.glob("*.md"))
+
+
+# Settings
+
+
+@pytest.mark.parametrize("file", WRITTEN)
+def test_settings_are_written_down_as_the_code_has_them(file: str) -> None:
+    """README, meltano.yml and .env.example know every setting: else run written_settings.py."""
+    assert (CHECKOUT / file).read_text(encoding="utf-8") == brought_up_to_date(file)
+
+
+def test_meltano_knows_every_setting() -> None:
+    """Names, kinds, defaults and secrets in meltano.yml are those of the code."""
+    settings = {setting["name"]: setting for setting in EXTRACTOR["settings"]}
+
+    assert list(settings) == list(PROPERTIES)
+    for name, setting in settings.items():
+        assert setting["kind"] == KINDS[type_of(PROPERTIES[name])]
+        assert setting.get("value") == PROPERTIES[name].get("default")
+        assert setting.get("sensitive", False) == PROPERTIES[name].get("secret", False)
+    assert EXTRACTOR["settings_group_validation"] == [SETTINGS["required"]]
+
+
+def test_meltano_knows_the_taps_capabilities() -> None:
+    """Meltano uses what it is told that the tap can do, no more and no less."""
+    assert set(EXTRACTOR["capabilities"]) == {str(each.value) for each in TapCallcap.capabilities}
+
+
+def test_env_example_is_a_valid_config() -> None:
+    """Each line of .env.example can be taken as it stands, once a key is put in."""
+    text = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
+    every_line = re.sub(rf"^# (?={ENVIRONMENT_PREFIX})", "", text, flags=re.MULTILINE)
+    given = {
+        name: value or "" for name, value in dotenv_values(stream=StringIO(every_line)).items()
+    }
+
+    assert list(given) == [ENVIRONMENT_PREFIX + name.upper() for name in PROPERTIES]
+    config = read_environment({name: value or "" for name, value in given.items()}, SETTINGS)
+    assert config.keys() == PROPERTIES.keys() - {"api_key"}
+    assert problems({**config, "api_key": "key"}, SETTINGS) == []
+
+
+def test_env_example_sets_nothing_but_the_required() -> None:
+    """Whoever copies .env.example gets the defaults."""
+    given = dotenv_values(CHECKOUT / ".env.example")
+
+    assert given == {ENVIRONMENT_PREFIX + name.upper(): "" for name in SETTINGS["required"]}
+
+
+# Meltano
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [plugin for kind in MELTANO["plugins"].values() for plugin in kind],
+    ids=lambda plugin: str(plugin["name"]),
+)
+def test_plugins_need_no_hub(plugin: dict[str, Any]) -> None:
+    """Meltano asks its hub for what a definition lacks; loaders are held to tried versions."""
+    assert {"namespace", "pip_url", "executable"} <= plugin.keys()
+    assert plugin["name"] == "tap-callcap" or all("==" in it for it in plugin["pip_url"].split())
+
+
+# Commands and documents
+
+
+def test_commands_exist() -> None:
+    """The distribution has the two commands, and they can be imported."""
+    commands = distribution("tap-callcap").entry_points.select(group="console_scripts")
+
+    assert {command.name for command in commands} == {"tap-callcap", "callcap-sandbox"}
+    assert all(callable(command.load()) for command in commands)
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    """What README tells people to run is what has to pass."""
+    (command,) = re.findall(r"^\./uvw run pytest.*$", README, re.MULTILINE)
+
+    assert f"step {command}  #" in (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_within_the_project_lead_somewhere(document: str) -> None:
+    """No document points to a file that is not there."""
+    text = (CHECKOUT / document).read_text(encoding="utf-8")
+    paths = [path for path in re.findall(r"\]\(([^)#]+)", text) if "://" not in path]
+
+    assert [path for path in paths if not (CHECKOUT / path).exists()] == []
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    """Users find the version that they run at the top of the changelog."""
+    changelog = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first = re.search(r"^## (\S+)", changelog, re.MULTILINE)
+
+    assert first is not None
+    assert first[1] == version("tap-callcap")
+
+
+def test_only_one_backoff_is_installed() -> None:
+    """`backoff` and `python-backoff` have the same files: the later one would win."""
+    names = {str(each.metadata["Name"]).lower() for each in distributions()}
+
+    assert "python-backoff" in names
+    assert "backoff" not in names
+
+
+# What is published
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [CHECKOUT / "uvw", "build", "--quiet", "--out-dir", folder], check=True, cwd=CHECKOUT
+    )
+    return folder
+
+
+def test_the_wheel_has_all_that_runs_and_no_more(dist: Path) -> None:
+    """Modules, schemas, the mark of types and the licence are in the wheel; tests are not."""
+    (wheel,) = dist.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        about = f"tap_callcap-{version('tap-callcap')}.dist-info"
+        commands = archive.read(f"{about}/entry_points.txt").decode()
+
+    modules = (CHECKOUT / "tap_callcap").rglob("*.py")
+    schemas = (CHECKOUT / "schemas").glob("*.json")
+    expected = {file.relative_to(CHECKOUT).as_posix() for file in modules}
+    expected |= {f"tap_callcap/schemas/{file.name}" for file in schemas}
+    assert {name for name in names if not name.startswith(about)} == {
+        *expected,
+        "tap_callcap/py.typed",
+    }
+    assert f"{about}/licenses/LICENSE" in names
+    assert "tap-callcap = " in commands
+
+
+def test_the_sdist_has_what_builds_and_tests(dist: Path) -> None:
+    """It can be tested from, and nothing else of a working copy gets out."""
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        paths = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert {path.partition("/")[0] for path in paths} == {
+        *("tap_callcap", "schemas", "tests", "examples", "pyproject.toml", "uv.lock", "uvw"),
+        *("LICENSE", "meltano.yml", ".ci", ".env.example", ".gitignore", "PKG-INFO"),
+        *DOCUMENTS,
+    }
+    assert {"schemas/calls.json", "tests/test_project.py", ".ci/run"} <= paths
+    assert not [path for path in paths if "__pycache__" in path]
