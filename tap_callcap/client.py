@@ -173,7 +173,7 @@ class Client:
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _Adapter(pool_maxsize=connections))
         # Followed, a redirect may take the key elsewhere, or lose the query and so most calls.
-        self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign]
+        self._session.get_redirect_target = lambda _: None  # type: ignore[assignment, method-assign]
         self._said_no_date = False
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines hold whole queries
 
@@ -195,7 +195,6 @@ class Client:
 
     def accounts(self) -> None:
         """Check that the key sees its accounts: that the address and the key are right."""
-
         answer = self._get(ACCOUNTS_PATH, {}, lambda answer: answer)
         if answer.code != requests.codes.ok:
             raise FatalAPIError(self._complaint(ACCOUNTS_PATH, answer.code, {}))
@@ -322,8 +321,10 @@ class _Connection(HTTPConnection):
 
     timeout: float
 
-    def response_class(self, sock: socket, **options: Any) -> http_client.HTTPResponse:  # type: ignore[override]
-        response = http_client.HTTPResponse(sock, **options)
+    def response_class(  # type: ignore[override]  # called, never compared
+        self, sock: socket, debuglevel: int = 0, method: str | None = None
+    ) -> http_client.HTTPResponse:
+        response = http_client.HTTPResponse(sock, debuglevel, method)
         incoming = _Incoming(sock, response.fp, time.monotonic() + self.timeout)
         response.fp = BufferedReader(incoming)
         return response
@@ -337,7 +338,7 @@ class _Incoming(RawIOBase):
         self._file = file
         self._deadline = deadline
 
-    def readable(self) -> bool:
+    def readable(self) -> bool:  # noqa: PLR6301 - what io asks of every stream
         return True
 
     def readinto(self, buffer: Buffer) -> int:
@@ -365,7 +366,8 @@ def _body(response: requests.Response) -> bytes:
     while block := response.raw.read1(2**16, decode_content=True):
         body += block
         if len(body) > LARGEST_BODY:
-            msg = "Callcap's answer is larger than a page can be: lower page_size"
+            where = f"GET {urlsplit(response.url).path}"
+            msg = f"{where} failed: the answer is larger than a page can be: lower page_size"
             raise FatalAPIError(msg)
     return bytes(body)
 

@@ -213,11 +213,11 @@ def _node(
         known_items: JSONSchema = known.get("items", items)
         crumb = (*breadcrumb, "items")
         node = _node(items, known_items, zone, is_selected, crumb)
-        return _array(node, None if node else reading_of(items, zone))
+        return _array(node or _plain(reading_of(items, zone)))
     return None
 
 
-def _array(node: Node | None, leaf: Reading | None) -> Node:
+def _array(node: Node) -> Node:
     """The reader of an array, whose nulls are left out: BigQuery takes none."""
 
     def read(value: JSON, path: str, leftovers: Leftovers) -> list[JSON]:
@@ -225,18 +225,24 @@ def _array(node: Node | None, leaf: Reading | None) -> Node:
             if value not in ("", {}):
                 leftovers.add(path, value, "not an array; kept in _extra")
             return []
-        shaped = []
-        for index, item in enumerate(value):
-            where = f"{path}[{index}]"
-            if item is None:
-                continue
-            if node is not None:
-                shaped.append(node(item, where, leftovers))
-            elif leaf is not None:
-                try:
-                    shaped.append(leaf(item))
-                except (UnreadableError, ZeroDateError) as error:
-                    leftovers.add_unread(where, item, error)
-        return [item for item in shaped if item is not None]
+        items = (
+            node(item, f"{path}[{index}]", leftovers)
+            for index, item in enumerate(value)
+            if item is not None
+        )
+        return [item for item in items if item is not None]
+
+    return read
+
+
+def _plain(reading: Reading) -> Node:
+    """The reader of a plain value inside an array."""
+
+    def read(value: JSON, path: str, leftovers: Leftovers) -> JSON:
+        try:
+            return reading(value)
+        except (UnreadableError, ZeroDateError) as error:
+            leftovers.add_unread(path, value, error)
+            return None
 
     return read

@@ -1,4 +1,4 @@
-"""Ways to ask a Callcap and to read a call, and the moment at which the tests' Callcaps stand still."""
+"""Ways to ask a Callcap and to read a call, and the moment at which the tests stand still."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from sandbox.asking import ALWAYS, EVERYTHING, NOW, asked, body, ids_found, majo
 from tap_callcap.sandbox.call import CALL_FIELDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandbox.asking import Open
     from tap_callcap.sandbox import Call, Callcap
 
