@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
-import ssl
-import subprocess
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +12,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
-from fault_server import FaultServer, answer, compressed, dripping, good, redirect, tunnel_to
+from fault_server import FaultServer, answer, compressed, good, redirect
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap import client as client_module
@@ -85,7 +82,7 @@ def assert_nothing_leaks(text: str) -> None:
     bearer = f"Bearer {KEY}".encode()
     forms = {KEY, quote(KEY), quote(KEY, safe="")}
     forms |= {base64.b64encode(part).decode().rstrip("=") for part in (KEY.encode(), bearer)}
-    for canary in (*forms, "search_", "2026-07-01", "timezone=", "per_page"):
+    for canary in (*forms, "search_", "2026-07-01", "timezone="):
         assert canary not in text
 
 
@@ -204,11 +201,6 @@ def test_the_vendors_words_are_scrubbed() -> None:
         "Callcap answered 401 to GET /v2/get/calls/ (unauthorized Key … of … … … is bad); "
         "the key is not valid: check api_key"
     )
-
-
-@pytest.mark.parametrize("act", [redirect("/v2/get/calls/new/"), redirect("//localhost:{}/v2/", 307)])
-def test_no_redirect_is_followed(act: Any) -> None:
-    """The key goes nowhere else, and no request goes on without its query."""
 
 
 def test_a_redirect_takes_the_key_nowhere() -> None:

@@ -1,0 +1,169 @@
+"""The client on networks with certificates and proxies of their own."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from fault_server import CLOSE, FaultServer, answer, dripping, hang, tunnel_to
+from test_client import KEY, client_of, failure_of, page_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for this machine, signed by itself, with its key in the same file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl command to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    command = [openssl, "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - no part is from outside
+    made.write_text(made.read_text() + key.read_text())
+    return made
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    """What a server with that certificate speaks."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture(autouse=True)
+def _no_network_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the proxies and CAs of the developer's shell out."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    yield
+
+
+def test_a_certificate_that_is_not_trusted_is_one_line(tls: ssl.SSLContext) -> None:
+    """Another try would not mend it, and the key is not sent."""
+    with FaultServer(tls=tls) as server:
+        assert failure_of(client_of(server)) == (
+            "GET /v2/get/calls/ failed: the server's certificate is not trusted: "
+            "check REQUESTS_CA_BUNDLE and api_url"
+        )
+    assert server.connections == 1
+    assert not server.seen
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_a_private_ca_is_trusted(
+    variable: str, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company's own CA is named by the usual variables."""
+    monkeypatch.setenv(variable, str(certificate))
+    with FaultServer(tls=tls) as server:
+        client = client_of(server)
+        assert [page_of(client).total_records for _ in range(3)] == [0, 0, 0]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("text", [None, "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_a_file_of_cas_must_be_one(
+    text: str | None, tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is missing, or that holds something else, is one line that names the variable."""
+    bundle = tmp_path / "bundle.pem"
+    if text is not None:
+        bundle.write_text(text)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with FaultServer(tls=tls) as server:
+        assert "check api_url, HTTPS_PROXY, REQUESTS_CA_BUNDLE" in failure_of(client_of(server))
+    assert not server.seen
+
+
+@pytest.mark.parametrize("key", ["a\nb", "日本"])
+def test_a_key_that_no_header_can_hold_is_one_line(key: str) -> None:
+    """The settings refuse such a key; should one come here all the same, it is not shown."""
+    with FaultServer() as server:
+        message = failure_of(client_of(server, api_key=key))
+    assert "it cannot be sent" in message
+    assert not server.seen
+
+
+def test_a_proxy_is_used(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTPS goes through HTTPS_PROXY by CONNECT, so that the proxy sees neither key nor query."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with FaultServer(tls=tls) as server, FaultServer(after=tunnel_to(server.port)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        client = client_of(server)
+        assert page_of(client).total_records == 0
+        assert page_of(client).total_records == 0
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert page_of(client).total_records == 0
+    assert [seen.method for seen in proxy.seen] == ["CONNECT"]
+    assert KEY not in str(proxy.seen)
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "http://", "ftp://x:1", "http://[::1"])
+def test_a_proxy_must_be_usable(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that is none, or of a kind that this installation cannot use, is one line."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with FaultServer() as server:
+        message = failure_of(client_of(server, api_url=server.url.replace("http", "https")))
+    assert "check api_url, HTTPS_PROXY" in message
+
+
+def test_a_proxy_that_refuses_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy may be down for a moment, and one that stays so fails with what it did."""
+    with FaultServer(after=answer(407)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        message = failure_of(
+            client_of(proxy, api_url="https://127.0.0.1:9/v2", retry_budget=timedelta(0))
+        )
+    assert "the connection broke (" in message
+    assert "Gave up at try 1" in message
+
+
+def test_a_drip_feed_over_tls_ends(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of an exchange holds for encrypted ones as well, also while they hang."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    slow = timedelta(seconds=0.4)
+    drip = dripping(CLOSE, lambda body: b" " * 5000 + body)
+    for act in (drip, hang):
+        with FaultServer(act, tls=tls) as server:
+            started = time.monotonic()
+            message = failure_of(client_of(server, timeout=slow, retry_budget=timedelta(0)))
+            assert 0.3 < time.monotonic() - started < 3
+        assert "no whole answer came within request_timeout_seconds" in message
+
+
+def test_a_proxy_that_drips_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of an exchange holds while a proxy is asked to CONNECT."""
+    drip = dripping({"X-Padding": "x" * 5000})
+    with FaultServer(drip) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        started = time.monotonic()
+        failure_of(
+            client_of(
+                proxy,
+                api_url="https://127.0.0.1:9/v2",
+                timeout=timedelta(seconds=0.4),
+                retry_budget=timedelta(0),
+            )
+        )
+        assert time.monotonic() - started < 3

@@ -1,0 +1,145 @@
+"""The command's entry, in this process: how it ends and what it says."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from histories import KillableWriter
+
+from tap_callcap import __main__ as command
+from tap_callcap import tap
+from tap_callcap.messages import BlockWriter
+from tap_callcap.sandbox import CallBook, Sandbox
+from tap_callcap.tap import TapCallcap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    """Put back what the command's entry changes for its process."""
+    hook, handlers = sys.excepthook, list(logging.getLogger().handlers)
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    thresholds = gc.get_threshold()
+    yield
+    sys.excepthook = hook
+    logging.captureWarnings(capture=False)
+    logging.getLogger().handlers = handlers
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Call the entry with arguments; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["tap-callcap", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        command.main()
+    return int(exit_.value.code or 0)
+
+
+def config_file(folder: Path, **config: Any) -> str:
+    """A config in a file, as an option."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    return f"--config={file}"
+
+
+def test_a_good_run_ends_with_0(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An account without calls: SCHEMA, STATE, exit 0."""
+    with Sandbox(CallBook()) as sandbox:
+        option = config_file(tmp_path, api_key="sandbox", api_url=sandbox.url)
+        assert ended(monkeypatch, option) == 0
+    kinds = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
+    assert (kinds[0], kinds[-1]) == ("SCHEMA", "STATE")
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_an_error_is_one_line_unless_debugging(
+    level: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A failing run ends with 1 and one line; its traceback is for the level DEBUG."""
+    monkeypatch.setenv("TAP_CALLCAP_LOGLEVEL", level)
+    with Sandbox(CallBook()) as sandbox:
+        option = config_file(tmp_path, api_key="wrong", api_url=sandbox.url)
+        assert ended(monkeypatch, option) == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert "check api_key" in error.message
+    assert bool(error.exc_info) == (level == "DEBUG")
+
+
+def test_a_wrong_config_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All that is wrong with a config is one line, and exit 1."""
+    option = config_file(tmp_path, page_size="many", start_dat="x")
+    assert ended(monkeypatch, option) == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    for words in ("api_key is missing", "page_size must be of type integer", "start_dat"):
+        assert words in error.message
+
+
+def test_an_interrupt_before_the_run_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGINT while Python still starts is no traceback either."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TapCallcap, "cli", interrupted)
+    assert ended(monkeypatch) == 130
+
+
+@pytest.fixture
+def goodbyes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What a signal's handler would end the process with, if the target did not read."""
+    calls: list[Any] = []
+    monkeypatch.setattr(tap, "LONGEST_GOODBYE", 3600.0)
+    monkeypatch.setattr(os, "_exit", calls.append)
+    return calls
+
+
+@pytest.mark.usefixtures("goodbyes")
+@pytest.mark.parametrize("writer", [BlockWriter(), KillableWriter()], ids=["ours", "another"])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+)
+def test_a_signal_leaves_with_its_code(number: int, code: int, writer: Any) -> None:
+    """SIGTERM ends with 143, SIGINT with 130; from then on both are ignored."""
+    TapCallcap(config={"api_key": "key"}, message_writer=writer)
+    with pytest.raises(SystemExit) as exit_:
+        signal.raise_signal(number)
+    assert exit_.value.code == code
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_a_target_that_reads_no_more_does_not_keep_the_tap(
+    goodbyes: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where whole lines cannot be written, the process ends a few seconds after the signal."""
+    monkeypatch.setattr(tap, "LONGEST_GOODBYE", 0.01)
+    instance = TapCallcap(config={"api_key": "key"}, message_writer=BlockWriter())
+
+    def blocked(leave: object) -> None:
+        del leave
+        while not goodbyes:
+            pass
+
+    monkeypatch.setattr(instance.message_writer, "stop", blocked)
+    signal.raise_signal(signal.SIGTERM)
+    assert goodbyes == [143]

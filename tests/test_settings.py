@@ -1,0 +1,367 @@
+"""A wrong setting is one line that names it and never shows its value; a right one is typed."""
+
+from __future__ import annotations
+
+import json
+import math
+from copy import deepcopy
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tap_callcap.settings import SETTINGS, Settings, problems, read_environment
+from tap_callcap.tap import TapCallcap
+from tap_callcap.windows import MINUTE
+
+if TYPE_CHECKING:
+    from tap_callcap.schema import JSONSchema
+
+SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=300)
+UTC = timezone.utc
+KEY = {"api_key": "0123456789abcdef"}
+WHOLE_SCHEMA: JSONSchema = deepcopy(SETTINGS)
+TapCallcap.append_builtin_config(WHOLE_SCHEMA)
+DATE = "must be a date and time, such as 2024-01-01T00:00:00Z"
+ADDRESS = "must be an address, such as https://api.callcap.com/v2"
+NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def problems_of(**config: object) -> list[str]:
+    """What is wrong with a config that has a key."""
+    return problems(KEY | config, WHOLE_SCHEMA)
+
+
+def settings_of(**config: object) -> Settings:
+    """The settings of a config without problems that has a key."""
+    assert problems_of(**config) == []
+    return Settings.from_config(KEY | config)
+
+
+def test_a_key_is_all_that_is_needed() -> None:
+    """All other settings have defaults, as they are documented."""
+    assert asdict(settings_of()) == {
+        "api_key": KEY["api_key"],
+        "start_date": None,
+        "end_date": None,
+        "api_url": "https://api.callcap.com/v2",
+        "zone": ZoneInfo("UTC"),
+        "lookback": timedelta(minutes=10),
+        "lag": timedelta(minutes=1),
+        "page_size": 1000,
+        "concurrency": 4,
+        "requests_per_second": None,
+        "request_timeout": timedelta(minutes=2),
+        "retry_budget": timedelta(minutes=10),
+        "user_agent": f"tap-callcap/{version('tap-callcap')}",
+    }
+
+
+def test_settings_are_typed() -> None:
+    """What is set reaches the run, as instants, zones and durations."""
+    typed = settings_of(
+        start_date="2024-01-01T01:00:00+01:00",
+        end_date="2024-02-01",
+        api_url="http://127.0.0.1:8010/v2/",
+        timezone="US/Central",
+        lookback_minutes=0,
+        lag_minutes=30,
+        page_size=50.0,
+        concurrency=2.0,
+        requests_per_second=2,
+        request_timeout_seconds=0.5,
+        retry_minutes=0,
+        user_agent="acme (data@acme.example)",
+    )
+    assert typed.start_date == NEW_YEAR
+    assert typed.end_date == NEW_YEAR + timedelta(days=31)
+    assert typed.start_date.tzinfo is typed.end_date.tzinfo is UTC
+    assert typed.api_url == "http://127.0.0.1:8010/v2/"
+    assert typed.zone == ZoneInfo("US/Central")
+    assert (typed.lookback, typed.lag) == (timedelta(), 30 * MINUTE)
+    assert (repr(typed.page_size), repr(typed.concurrency)) == ("50", "2")
+    assert repr(typed.requests_per_second) == "2.0"
+    assert (typed.request_timeout, typed.retry_budget) == (timedelta(seconds=0.5), timedelta())
+    assert typed.user_agent == "acme (data@acme.example)"
+
+
+def test_null_is_not_set() -> None:
+    """A setting of null, as templates leave it, is its default."""
+    nulls = dict.fromkeys(set(SETTINGS["properties"]) - set(KEY))
+    assert settings_of(**nulls) == settings_of()
+    assert settings_of(user_agent="") == settings_of()
+
+
+WRONG: list[tuple[str, object, str]] = [
+    ("api_key", "", "must not be empty"),
+    ("api_key", None, "must be of type string"),
+    ("api_key", 4711, "must be of type string"),
+    *(
+        (
+            "api_key",
+            key,
+            "must be one word of plain characters: it has a space, a line break or others",
+        )
+        for key in ("canary\n", "canary x", "can\0ary", "canäry", "canary\u2028")
+    ),
+    *(
+        (name, text, DATE)
+        for name in ("start_date", "end_date")
+        for text in ("canary", "", "2024-02-30", "2024", "0001-01-01", "9999-12-31T00:00:00Z")
+    ),
+    ("start_date", 20240101, "must be of type string"),
+    ("api_url", "https://canary[", "is not an address"),
+    ("api_url", "https://canary:99999/", "is not an address"),
+    *(
+        ("api_url", url, ADDRESS)
+        for url in (
+            "",
+            "canary",
+            "ftp://canary",
+            "https:///v2",
+            "//canary/v2",
+            "https://can ary/v2",
+        )
+    ),
+    ("api_url", "https://canary\n.example/v2", ADDRESS),
+    ("api_url", " https://canary/v2", ADDRESS),
+    ("api_url", "https://canäry/v2", ADDRESS),
+    ("api_url", "https://canary:x1@h/v2", "must not hold credentials: the key goes into api_key"),
+    ("api_url", "https://canary@h/v2", "must not hold credentials: the key goes into api_key"),
+    ("api_url", "https://h/v2?canary", "must not have a query or a fragment"),
+    ("api_url", "https://h/v2#canary", "must not have a query or a fragment"),
+    ("api_url", "https://h/canary?", "must not have a query or a fragment"),
+    *(
+        ("api_url", url, "must be https: plain http would show the key to the network")
+        for url in (
+            "http://canary/v2",
+            "http://10.0.0.1",
+            "http://127.0.0.1.canary",
+            "HTTP://[::2]",
+        )
+    ),
+    *(
+        ("timezone", zone, "must be an IANA timezone, such as UTC or US/Central")
+        for zone in ("Mars/Canary", "", "US", "/etc/passwd", "../UTC", "can\0ary", "x" * 5000)
+    ),
+    ("timezone", 5, "must be of type string"),
+    ("lookback_minutes", -1, "must be at least 0"),
+    ("lookback_minutes", -0.5, "must be of type integer"),
+    ("lookback_minutes", 10**400, "must be at most 5270400"),
+    ("lag_minutes", "canary", "must be of type integer"),
+    ("lag_minutes", math.nan, "must be of type integer"),
+    ("lag_minutes", True, "must be of type integer"),
+    ("page_size", 0, "must be at least 1"),
+    ("page_size", 1001, "must be at most 1000"),
+    ("page_size", 0.5, "must be of type integer"),
+    ("concurrency", 17, "must be at most 16"),
+    ("concurrency", [], "must be of type integer"),
+    ("requests_per_second", 0, "must be more than 0"),
+    ("requests_per_second", 10**400, "must be at most 1000000"),
+    ("requests_per_second", math.inf, "must be at most 1000000"),
+    ("requests_per_second", math.nan, "must be a number"),
+    ("requests_per_second", "canary", "must be of type number"),
+    ("request_timeout_seconds", 0, "must be more than 0"),
+    ("request_timeout_seconds", 86_401, "must be at most 86400"),
+    ("request_timeout_seconds", math.nan, "must be a number"),
+    ("retry_minutes", -0.1, "must be at least 0"),
+    ("retry_minutes", 10**400, "must be at most 5270400"),
+    ("retry_minutes", math.nan, "must be a number"),
+    ("user_agent", "can\nary", "must be plain text on one line that does not begin with a space"),
+    ("user_agent", " canary", "must be plain text on one line that does not begin with a space"),
+    ("user_agent", "canäry", "must be plain text on one line that does not begin with a space"),
+    ("flattening_enabled", "canary", "must be of type boolean"),
+    ("stream_maps", "canary", "must be of type object"),
+    ("stream_maps", {"calls": 5}, "is not valid at calls: see --about"),
+    (
+        "batch_config",
+        {"encoding": {"format": "canary"}, "storage": 4},
+        "is not valid at encoding.format: see --about",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"), WRONG, ids=[f"{n} {i}" for i, (n, *_) in enumerate(WRONG)]
+)
+def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: object, problem: str) -> None:
+    """The line says what is wanted; it has no word of the value, which may be the key."""
+    assert problems_of(**{name: value}) == [f"Setting {name} {problem}"]
+    assert "can" not in problem.replace("canary", "can") or value is None
+
+
+def test_every_setting_can_be_wrong() -> None:
+    """The list of wrong values misses no setting of the tap."""
+    assert {name for name, _, _ in WRONG} >= set(SETTINGS["properties"])
+
+
+def test_a_missing_key_is_one_line_that_says_where_it_goes() -> None:
+    """Nothing works without a key, which may come by config or environment."""
+    assert problems({}, WHOLE_SCHEMA) == [
+        "Setting api_key is missing: set it in the config, or as TAP_CALLCAP_API_KEY"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("apikey", "did you mean api_key?"),
+        ("start-date", "did you mean start_date?"),
+        ("pagesize", "did you mean page_size?"),
+        ("stream_map", "did you mean stream_maps?"),
+        ("qqqqq", "--about lists those that there are"),
+        ("", "--about lists those that there are"),
+    ],
+)
+def test_an_unknown_setting_is_one_line_with_the_nearest_name(name: str, hint: str) -> None:
+    """A misspelt setting would otherwise be ignored."""
+    assert problems_of(**{name: "canary"}) == [f"Setting {name!r} is unknown: {hint}"]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """A person corrects a config in one go: a line each, in a fixed order."""
+    wrong = {"lag_minutes": "canary", "b": "canary", "a": "canary", "page_size": 0}
+    assert problems(wrong, WHOLE_SCHEMA) == [
+        "Setting lag_minutes must be of type integer",
+        "Setting page_size must be at least 1",
+        "Setting 'a' is unknown: --about lists those that there are",
+        "Setting 'b' is unknown: --about lists those that there are",
+        "Setting api_key is missing: set it in the config, or as TAP_CALLCAP_API_KEY",
+    ]
+    assert problems_of(timezone="canary", api_url="canary", start_date="canary") == [
+        f"Setting start_date {DATE}",
+        f"Setting api_url {ADDRESS}",
+        "Setting timezone must be an IANA timezone, such as UTC or US/Central",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "is_wrong"),
+    [
+        ("2024-01-02", "2024-01-01", True),
+        ("2024-01-01T00:00:00Z", "2024-01-01", True),
+        ("2024-01-01T01:00:00+02:00", "2023-12-31T23:30:00Z", False),
+        ("2024-01-01T00:30:00Z", "2024-01-01T01:00:00+01:00", True),
+        ("2024-01-01", None, False),
+        (None, "2024-01-01", False),
+    ],
+)
+def test_start_date_is_before_end_date(start: str | None, end: str | None, is_wrong: bool) -> None:  # noqa: FBT001 - expected
+    """A range without a minute in it is a slip; instants are compared, not texts."""
+    expected = ["Setting start_date must be before end_date"] if is_wrong else []
+    assert problems_of(start_date=start, end_date=end) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.callcap.com/v2",
+        "https://api.callcap.com",
+        "HTTPS://api.callcap.com:8443/proxy/v2/",
+        "https://[2001:db8::1]/v2",
+        "http://127.0.0.1:8010/v2",
+        "http://127.9.9.9",
+        "http://[::1]:8010",
+        "http://LOCALHOST:8010/v2",
+    ],
+)
+def test_an_address_may_have_port_and_path_and_plain_http_on_this_machine(url: str) -> None:
+    """Proxies and the sandbox are reached as well as Callcap."""
+    assert settings_of(api_url=url).api_url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("api_key", "0123", "0123"),
+        ("start_date", "2024", "2024"),
+        ("page_size", "50", 50),
+        ("page_size", "fifty", "fifty"),
+        ("page_size", "true", True),
+        ("retry_minutes", "0.5", 0.5),
+        ("retry_minutes", "1" * 5000, "1" * 5000),
+        ("flattening_enabled", "True", True),
+        ("flattening_enabled", "1", True),
+        ("flattening_enabled", "false", False),
+        ("flattening_enabled", "0", False),
+        ("flattening_enabled", "yes", "yes"),
+        ("stream_maps", '{"calls": {}}', {"calls": {}}),
+        ("stream_maps", "{calls", "{calls"),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_variable_is_read_as_the_type_of_its_setting(name: str, text: str, value: object) -> None:
+    """The environment has only texts; what is no such type stays one, for its problem to be told."""
+    environment = {f"TAP_CALLCAP_{name.upper()}": text}
+    config = read_environment(environment, WHOLE_SCHEMA)
+    assert config == {name: value}
+    assert type(config[name]) is type(value)
+    assert len(problems(KEY | config, WHOLE_SCHEMA)) == (
+        text in {"fifty", "true", "yes", "{calls", "1" * 5000}
+    )
+
+
+def test_other_variables_are_ignored() -> None:
+    """Empty variables are not set, and names that are no setting belong to somebody else."""
+    environment = {"TAP_CALLCAP_PAGE_SIZE": "", "TAP_CALLCAP_PAGESIZE": "5", "PAGE_SIZE": "5"}
+    assert read_environment(environment, WHOLE_SCHEMA) == {}
+    assert read_environment({"TAP_CALLCAP_ANY": "text"}, {"properties": {"any": {}}}) == {
+        "any": "text"
+    }
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from((10**400, "2024-01-01", "9999-12-31 23:59:59-23:59", "0001-01-01", "UTC"))
+    | st.from_regex(r"https?://[a-z0-9.:@\[\]-]{1,12}/?", fullmatch=True),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+likely = {
+    "api_key": st.text("ab \n", max_size=3),
+    "start_date": st.datetimes().map(str),
+    "end_date": st.datetimes().map(datetime.isoformat),
+    "timezone": st.sampled_from(("UTC", "US/Central", "US", "right/UTC", "localtime", "")),
+    **{name: st.integers() | st.floats() for name in ("lag_minutes", "page_size", "retry_minutes")},
+    **{name: st.floats(0, 100) for name in ("requests_per_second", "request_timeout_seconds")},
+}
+configs = st.one_of(
+    st.dictionaries(
+        st.sampled_from(sorted(WHOLE_SCHEMA["properties"])) | st.text(max_size=4), values
+    ),
+    st.fixed_dictionaries({}, optional=likely).map(KEY.__or__),
+)
+
+
+@SEEDED
+@given(configs)
+@example(KEY | {"requests_per_second": 10**400})
+@example(KEY | {"start_date": "0001-01-01", "end_date": "9999-12-31"})
+def test_any_config_has_problems_or_makes_settings(config: dict[str, Any]) -> None:
+    """Whatever a config holds, it is told of in lines, or it is settings that can be used."""
+    given_names = set(config)
+    found = problems(config, WHOLE_SCHEMA)
+    for line in found:
+        assert line.startswith("Setting ")
+        assert len(line.splitlines()) == 1
+    named = [line.split()[1] for line in found]
+    assert len(named) == len(set(named)) or not given_names <= set(WHOLE_SCHEMA["properties"])
+    if not found:
+        made = Settings.from_config(config)
+        for instant in (made.start_date, made.end_date):
+            if instant is not None:
+                assert instant - made.lookback - made.lag or instant.year < 12
+                assert (instant + MINUTE).astimezone(made.zone)
+        assert made.requests_per_second is None or made.requests_per_second > 0
+        assert json.dumps([made.page_size, made.concurrency]).count(".") == 0
