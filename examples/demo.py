@@ -163,7 +163,10 @@ def step(text: str) -> None:
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows in columns as wide as they need."""
-    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    lines = [
+        list(rows[0]),
+        *(["" if value is None else str(value) for value in row.values()] for row in rows),
+    ]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     print()
     for line in lines:

@@ -112,8 +112,9 @@ class Replication:
         if self._settings.zone == UTC_ZONE:
             zones.append(SECOND_ZONE)
         start = self._start(zones[0])
-        local_upper = upper_bound(datetime.now(UTC), self._settings.lag, None, zones[0])
-        window = Window(start, max(start + MINUTE, min(start + FIRST_LENGTH, local_upper)))
+        now = _local_now(start)
+        upper = upper_bound(now, self._settings.lag, None, zones[0])
+        window = Window(start, max(start + MINUTE, min(start + FIRST_LENGTH, upper)))
         while True:
             refusals: list[FatalAPIError] = []
             for zone in zones:
@@ -130,7 +131,7 @@ class Replication:
             self._longest = window.length
 
     def _open_in(self, zone: ZoneInfo, window: Window) -> _Opening:
-        last_day = datetime.now(UTC).date() + timedelta(days=DAYS_AHEAD)
+        last_day = _local_now(window.start).date() + timedelta(days=DAYS_AHEAD)
         search = Search(zone, last_day, self._settings.page_size, self._detail)
         answer = self._client.calls(search, window, 1)
         needed = answer.clock.date() + timedelta(days=DAYS_AHEAD)
@@ -215,6 +216,12 @@ class Replication:
             self._progress_at = time.monotonic()
             share = (until - span.start) / (span.upper - span.start)
             logger.info("Read up to %s, %.0f %% of the range", format_instant(until), 100 * share)
+
+
+def _local_now(start: datetime) -> datetime:
+    """This machine's clock, or a guess where it is surely wrong: calls were read up to `start`."""
+    now = datetime.now(UTC)
+    return now if now > start else start + DAY
 
 
 def _following(span: Range, reader: Reader, window: Window, total: int) -> Window | None:
