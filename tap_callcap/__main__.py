@@ -20,7 +20,7 @@ def main() -> None:
         TapCallcap.cli()
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - the last place where one can be caught
+    except Exception as error:
         logger.error("%s", error, exc_info=logger.isEnabledFor(logging.DEBUG))  # noqa: TRY400
         sys.exit(1)
 

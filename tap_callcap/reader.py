@@ -103,7 +103,7 @@ class Reader:
         concurrency: How many pages may be asked for at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run has settled before its first window
         self,
         ask: Ask,
         check_alive: Callable[[], None],
@@ -381,7 +381,7 @@ class _Workers:
             future, ask, window, number = self._jobs.get()
             try:
                 future.set_result(ask(window, number))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again where it is taken
                 future.set_exception(error)
 
 

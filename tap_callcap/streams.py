@@ -19,7 +19,7 @@ from tap_callcap.settings import UTC_ZONE, Settings
 from tap_callcap.values import UnreadableError, format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -44,8 +44,8 @@ class CallsStream(Stream):
     """Phone calls and text conversations."""
 
     name = "calls"
-    primary_keys = ("call_id",)
-    replication_key = "last_modified"
+    primary_keys: Sequence[str] = ("call_id",)
+    replication_key: str | None = "last_modified"
     not_by_default = ("demographics",)  # only some accounts have it, and it is about people
 
     # Records leave records.py as the schema wants them.

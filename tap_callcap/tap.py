@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dotenv import find_dotenv, load_dotenv
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
-from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.helpers._classproperty import classproperty  # noqa: PLC2701 - as its users
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
 from tap_callcap.messages import BlockWriter

@@ -228,7 +228,9 @@ FAULTS: dict[str, Act] = {
     "no answer": silence,
     "not HTTP": lambda wire, _: bool(wire.send(b"SSH-2.0-OpenSSH_9.2\r\n")),
     "two lengths": broken({"Content-Length": "5, 7"}),
-    "200 with HTML": answer(200, "<html>Down for maintenance</html>", {"Content-Type": "text/html"}),
+    "200 with HTML": answer(
+        200, "<html>Down for maintenance</html>", {"Content-Type": "text/html"}
+    ),
     "200 and empty": answer(200),
     "200 with a list": answer(200, "[]"),
     "200 and nested": answer(200, "[" * 100_000),
@@ -334,5 +336,7 @@ class FaultServer:
         method, target, _ = first.split(" ")
         headers = dict(line.split(": ", 1) for line in lines if line)
         parts = urlsplit(target)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        query = dict(
+            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        )
         return Seen(time.monotonic(), number, method, parts.path, query, headers)

@@ -106,6 +106,7 @@ class History:
     kills: bool = True
 
     def __post_init__(self) -> None:
+        """Make the calls, and let life go on with each request."""
         self.rng = Random(self.seed)
         book = CallBook(
             made_up_calls(
@@ -221,7 +222,7 @@ def read_with_tap(
 def read_forward(
     history: History, state: Mapping[str, Any], writer: GenericSingerWriter[Any, Any]
 ) -> None:
-    """A run of the textbook's reader: page after page, and the largest timestamp is the bookmark."""
+    """A run of the textbook's reader: page after page, the largest timestamp is the bookmark."""
     from singer_sdk.singerlib import RecordMessage  # noqa: PLC0415
     from singer_sdk.singerlib.encoding.simple import StateMessage  # noqa: PLC0415
 
@@ -254,6 +255,8 @@ def random_history(seed: int, **overrides: Any) -> History:
     rng = Random(f"history {seed}")
     lag = rng.choice([0, 0, 1, 1, 3])
     page_size = rng.choice([1, 2, 3, 5, 10, 20, 50])
+    # A minute too deep for the API's own limits cannot be read by anyone.
+    limit = rng.choice(["none", "none", "show_cap", "max_page" if page_size >= 50 else "none"])
     moods = Moods(
         start_minute=rng.choice(["inclusive", "exclusive"]),
         end_minute=rng.choice(["includes", "excludes", "on_the_dot"]),
@@ -262,8 +265,8 @@ def random_history(seed: int, **overrides: Any) -> History:
         ties=rng.choice(["stable", "shuffled"]),
         page_beyond_last=rng.choice(["empty", "last", "400", "404"]),
         visible_after=timedelta(minutes=lag * rng.random()),
-        # A minute too deep for the API's own limits cannot be read by anyone.
-        **rng.choice([{}, {}, {"show_cap": 7}, {"max_page": 5} if page_size >= 50 else {}]),
+        show_cap=7 if limit == "show_cap" else None,
+        max_page=5 if limit == "max_page" else None,
     )
     config = {
         "start_date": "2020-01-01T00:00:00Z",

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import msgspec
-from histories import DirectClient, KillableWriter
 from jsonschema import FormatChecker
 
+from histories import DirectClient, KillableWriter
 from tap_callcap import streams
 from tap_callcap.schema import load_schema
 from tap_callcap.tap import TapCallcap
@@ -181,7 +181,9 @@ def expected_record(call: Call) -> dict[str, Any]:
 def _expected(value: Any, schema: Mapping[str, Any]) -> Any:
     if "properties" in schema:
         source = value or {}
-        names = {name: "line-memo" if name == "line_memo" else name for name in schema["properties"]}
+        names = {
+            name: "line-memo" if name == "line_memo" else name for name in schema["properties"]
+        }
         return {
             name: _expected(source.get(names[name]), part)
             for name, part in schema["properties"].items()

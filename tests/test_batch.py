@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from histories import BEGINNING
 from running import bookmark_of, discovered, run_tap
-
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from histories import BEGINNING, ENCODER
 from jsonschema import Draft202012Validator
-from running import FORMATS, bookmark_of, discovered, expected_record, run_tap, state_at
 
+from histories import BEGINNING, ENCODER
+from running import FORMATS, bookmark_of, discovered, expected_record, run_tap, state_at
 from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
 
 UTC = timezone.utc

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
-from fault_server import FaultServer, answer, compressed, good, redirect
 from singer_sdk.exceptions import FatalAPIError
 
+from fault_server import FaultServer, answer, compressed, good, redirect
 from tap_callcap import client as client_module
 from tap_callcap.client import BadRequestError, Client, Search
 from tap_callcap.envelope import ForeignZoneError, NothingFound, Page
@@ -194,7 +194,9 @@ def test_a_400_is_told_apart() -> None:
 
 def test_the_vendors_words_are_scrubbed() -> None:
     """Of the vendor's error its status and message are shown, without numbers, mails and the key."""
-    said = f'{{"status": "unauthorized", "message": "Key {KEY} of +1 602-555-0100, bo@x.org, is bad"}}'
+    said = (
+        f'{{"status": "unauthorized", "message": "Key {KEY} of +1 602-555-0100, bo@x.org, is bad"}}'
+    )
     with FaultServer(answer(401, said)) as server:
         message = failure_of(client_of(server))
     assert message == (

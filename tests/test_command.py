@@ -11,8 +11,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from running import COMMAND, bookmark_of, clean_environment, discovered, run_command, state_at
 
+from running import COMMAND, bookmark_of, clean_environment, discovered, run_command, state_at
 from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ def test_settings_come_from_the_environment(sandbox: Sandbox, tmp_path: Path) ->
     assert {asked.params["show"] for asked in sandbox.callcap.requests} == {"100"}
 
 
-def test_settings_come_from_dotenv_in_the_working_folder(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_settings_come_from_dotenv_in_the_working_folder(sandbox: Sandbox, tmp_path: Path) -> None:
     """`--config=ENV` reads a .env file where the command is run."""
     (tmp_path / ".env").write_text(
         f"TAP_CALLCAP_API_KEY={KEY}\nTAP_CALLCAP_API_URL={sandbox.url}\n", encoding="utf-8"
@@ -134,9 +132,7 @@ def test_the_connection_test_passes(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("empty_search", ["list", "404"])
-def test_the_connection_test_passes_for_an_empty_account(
-    empty_search: Any, tmp_path: Path
-) -> None:
+def test_the_connection_test_passes_for_an_empty_account(empty_search: Any, tmp_path: Path) -> None:
     """`--test` ends with 0 when the account has no calls yet."""
     with Sandbox(CallBook(), moods=Moods(empty_search=empty_search)) as sandbox:
         config = config_for(sandbox, api_key="sandbox")
@@ -148,11 +144,11 @@ def errors_of(log: str) -> list[str]:
     return [line for line in log.splitlines() if "| ERROR " in line or "Traceback" in line]
 
 
-@pytest.mark.parametrize("option", ["--test", None])
-def test_a_wrong_key_is_one_line(sandbox: Sandbox, tmp_path: Path, option: str | None) -> None:
+@pytest.mark.parametrize("options", [["--test"], []], ids=["test", "run"])
+def test_a_wrong_key_is_one_line(sandbox: Sandbox, tmp_path: Path, options: list[str]) -> None:
     """A key that is refused: exit 1, one line that names api_key, no STATE."""
     config = config_for(sandbox, api_key="wr0ng-c4n4ry")
-    run = run_command(*[option] * (option is not None), folder=tmp_path, config=config)
+    run = run_command(*options, folder=tmp_path, config=config)
     assert run.code == 1
     (line,) = errors_of(run.log)
     assert "401" in line
@@ -176,13 +172,13 @@ def test_a_wrong_key_is_one_line(sandbox: Sandbox, tmp_path: Path, option: str |
     ],
     ids=["unknown", "too-large", "no-zone", "wrong-type", "plain-http", "backwards"],
 )
-@pytest.mark.parametrize("option", ["--test", None])
+@pytest.mark.parametrize("options", [["--test"], []], ids=["test", "run"])
 def test_a_wrong_setting_is_one_line(
-    settings: dict[str, Any], words: str, option: str | None, sandbox: Sandbox, tmp_path: Path
+    settings: dict[str, Any], words: str, options: list[str], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """A wrong setting: exit 1, one line that names it, before any request."""
     config = config_for(sandbox, **settings)
-    run = run_command(*[option] * (option is not None), folder=tmp_path, config=config)
+    run = run_command(*options, folder=tmp_path, config=config)
     assert run.code == 1
     (line,) = errors_of(run.log)
     assert words in line
@@ -217,7 +213,7 @@ def test_a_failing_run_keeps_its_checkpoints(sandbox: Sandbox, tmp_path: Path) -
 def test_a_signal_ends_the_run_at_its_last_checkpoint(
     number: int, code: int, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """SIGTERM and SIGINT: whole lines, a last STATE that a next run reads on from, the exit code."""
+    """SIGTERM and SIGINT: whole lines, a last STATE to read on from, the exit code."""
     sandbox.callcap.moods = Moods(latency=0.1)
     config = tmp_path / "config.json"
     config.write_text(json.dumps(config_for(sandbox, page_size=3)), encoding="utf-8")

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+
 from histories import BEGINNING
 from running import run_tap
-
 from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
 
 UTC = timezone.utc
@@ -37,7 +37,9 @@ def test_empty_years_cost_a_handful_of_requests() -> None:
     assert len(callcap.requests) < 10
 
 
-@pytest.mark.parametrize("gap", [timedelta(minutes=5), timedelta(hours=1), timedelta(days=9)], ids=str)
+@pytest.mark.parametrize(
+    "gap", [timedelta(minutes=5), timedelta(hours=1), timedelta(days=9)], ids=str
+)
 @pytest.mark.parametrize(
     "skew", [timedelta(0), timedelta(days=2), -timedelta(days=2)], ids=["right", "fast", "slow"]
 )
@@ -52,7 +54,9 @@ def test_a_quiet_increment_costs_one_or_two_requests(
     callcap.requests.clear()
     _set_local_clock(monkeypatch, NOW + gap + skew)
     run = run_tap(callcap, state=state)
-    fresh = {c["call_id"] for c in book if NOW <= c["last_modified"] < NOW + gap - timedelta(minutes=3)}
+    fresh = {
+        c["call_id"] for c in book if NOW <= c["last_modified"] < NOW + gap - timedelta(minutes=3)
+    }
     assert fresh <= run.ids
     # A clock that is slow by less than the gap cannot be told from a right one.
     assert len(callcap.requests) <= (3 if -gap < skew < timedelta(0) else 2)

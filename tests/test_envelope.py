@@ -65,7 +65,7 @@ def test_a_page_of_many_is_read() -> None:
     ],
     ids=["all on one page", "empty", "more pages", "more calls"],
 )
-def test_one_answer_with_all_calls_is_a_snapshot(page: Page, is_snapshot: bool) -> None:  # noqa: FBT001 - expected
+def test_one_answer_with_all_calls_is_a_snapshot(page: Page, is_snapshot: bool) -> None:
     """Only an answer of one page, with as many calls as it speaks of, is whole by itself."""
     assert page.is_snapshot is is_snapshot
 

@@ -11,8 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from histories import KillableWriter
 
+from histories import KillableWriter
 from tap_callcap import __main__ as command
 from tap_callcap import tap
 from tap_callcap.messages import BlockWriter

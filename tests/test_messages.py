@@ -243,6 +243,13 @@ def test_a_stop_ends_with_the_last_state(out: Output, clock: Clock, states: int)
     assert clock.now == Clock.now
 
 
+def test_a_stop_before_the_first_message_writes_nothing(out: Output) -> None:
+    """A signal may come before there is anything to say."""
+    with pytest.raises(LeftError):
+        BlockWriter().stop(leave)
+    assert out.blocks == []
+
+
 def test_a_stop_amidst_a_message_waits_for_its_end(out: Output, clock: Clock) -> None:
     """A signal comes at any moment, yet every line is whole, and the process still ends."""
     writer = BlockWriter()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from histories import BEGINNING, History, live_through, random_history, read_with_tap
 from running import bookmark_of, expected_record, run_command, run_tap, state_at
-
 from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Moods, Sandbox, made_up_calls
 
 if TYPE_CHECKING:
@@ -119,11 +120,17 @@ def test_promise_4_bounded_repeat() -> None:
 
 ZONES = ["US/Central", "Europe/London", "Australia/Lord_Howe", "America/St_Johns", "US/Arizona"]
 NIGHTS = {
-    "US/Central": [datetime(2026, 3, 8, 8), datetime(2026, 11, 1, 7)],
-    "Europe/London": [datetime(2026, 3, 29, 1), datetime(2026, 10, 25, 1)],
-    "Australia/Lord_Howe": [datetime(2026, 4, 4, 15), datetime(2026, 10, 3, 15, 30)],
-    "America/St_Johns": [datetime(2026, 3, 8, 5, 30), datetime(2026, 11, 1, 4, 30)],
-    "US/Arizona": [datetime(2026, 3, 8, 8), datetime(2026, 11, 1, 7)],
+    "US/Central": [datetime(2026, 3, 8, 8, tzinfo=UTC), datetime(2026, 11, 1, 7, tzinfo=UTC)],
+    "Europe/London": [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)],
+    "Australia/Lord_Howe": [
+        datetime(2026, 4, 4, 15, tzinfo=UTC),
+        datetime(2026, 10, 3, 15, 30, tzinfo=UTC),
+    ],
+    "America/St_Johns": [
+        datetime(2026, 3, 8, 5, 30, tzinfo=UTC),
+        datetime(2026, 11, 1, 4, 30, tzinfo=UTC),
+    ],
+    "US/Arizona": [datetime(2026, 3, 8, 8, tzinfo=UTC), datetime(2026, 11, 1, 7, tzinfo=UTC)],
 }
 
 
@@ -135,7 +142,7 @@ def test_promise_5_utc(zone: str, night: int, repeated_hour: Any) -> None:
 
     Only a time of the repeated hour comes out as its first pass: nothing tells the two apart.
     """
-    change = NIGHTS[zone][night].replace(tzinfo=UTC)
+    change = NIGHTS[zone][night]
     calls = made_up_calls(
         240, seed=11, start=change - timedelta(hours=4), end=change + timedelta(hours=4)
     )
@@ -144,7 +151,7 @@ def test_promise_5_utc(zone: str, night: int, repeated_hour: Any) -> None:
     tz = ZoneInfo(zone)
     records: dict[str, dict[str, Any]] = {}
     state: dict[str, Any] = {}
-    waiting = sorted(calls, key=lambda call: call["last_modified"])
+    waiting = sorted(calls, key=itemgetter("last_modified"))
     while waiting or clock[0] < change + timedelta(hours=5):
         clock[0] += timedelta(minutes=17)
         while waiting and waiting[0]["last_modified"] <= clock[0]:
@@ -184,7 +191,13 @@ def test_promise_6_nothing_dropped() -> None:
     assert found >= {"queue_seconds", "ai_topics", "caller.line_type", "accounts.region"}
 
 
-CANARIES = ("316-555-7788", "Ada C4nary", "c4nary-note", "https://c4nary.example/r.mp3", "c4nary-key")
+CANARIES = (
+    "316-555-7788",
+    "Ada C4nary",
+    "c4nary-note",
+    "https://c4nary.example/r.mp3",
+    "c4nary-key",
+)
 
 
 @pytest.mark.parametrize("ending", ["well", "badly"])

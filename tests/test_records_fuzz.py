@@ -243,7 +243,7 @@ def test_a_decoded_call_makes_a_whole_record(call: Call) -> None:
         ("2026-02-30T10:05:00Z", False),
     ],
 )
-def test_the_check_of_formats_can_fail(text: str, is_valid: bool) -> None:  # noqa: FBT001 - expected
+def test_the_check_of_formats_can_fail(text: str, is_valid: bool) -> None:
     """What these tests check records with tells UTC date-times from others."""
     record: dict[str, Any] = {**LEAST, "last_modified": text}
     assert VALIDATOR.is_valid(record) is is_valid

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from histories import (
     History,
     live_through,
@@ -12,7 +13,6 @@ from histories import (
     read_forward,
     read_with_tap,
 )
-
 from tap_callcap.sandbox import Moods
 
 HISTORIES = 200

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import pytest
 from jsonschema import Draft7Validator
 from singer_sdk.singerlib import Schema
-from vendor_example import VENDOR_CALL
 
 from tap_callcap import schema as schema_module
 from tap_callcap.schema import load_schema
+from vendor_example import VENDOR_CALL
 
 if TYPE_CHECKING:
     from tap_callcap.schema import JSONSchema
@@ -193,9 +193,7 @@ def everything_is_described(schema: JSONSchema) -> Iterator[str]:
     """Every node has a description: words that end as a sentence does."""
     for node in nodes_of(schema):
         description = node.schema.get("description")
-        if not isinstance(description, str) or not re.fullmatch(
-            r"\S.*\w.*\.", description
-        ):
+        if not isinstance(description, str) or not re.fullmatch(r"\S.*\w.*\.", description):
             yield f"{node.path}: description {description!r}"
 
 
@@ -298,9 +296,7 @@ BROKEN: dict[Rule, dict[str, JSONSchema]] = {
         "enum": stream(a=prop(enum=["x", None])),
         "multipleOf": stream(a=prop("number", multipleOf=0.01)),
         "closed top": {**stream(), "additionalProperties": False},
-        "open part": stream(
-            a=prop("object", properties={"b": prop()}, additionalProperties=True)
-        ),
+        "open part": stream(a=prop("object", properties={"b": prop()}, additionalProperties=True)),
         "in an item": stream(a=prop("array", items=item(maxLength=3))),
     },
     types_are_single: {
@@ -323,9 +319,7 @@ BROKEN: dict[Rule, dict[str, JSONSchema]] = {
         "empty required": {**stream(), "required": []},
     },
     required_is_at_the_top: {
-        "in an object": stream(
-            a=prop("object", properties={"b": prop()}, required=["b"])
-        ),
+        "in an object": stream(a=prop("object", properties={"b": prop()}, required=["b"])),
     },
     all_but_keys_may_be_null: {
         "property": stream(a=item()),
@@ -348,9 +342,7 @@ BROKEN: dict[Rule, dict[str, JSONSchema]] = {
                 contentMediaType="application/json",
             )
         ),
-        "date-time": stream(
-            a=prop(contentMediaType="application/json", format="date-time")
-        ),
+        "date-time": stream(a=prop(contentMediaType="application/json", format="date-time")),
     },
     objects_have_properties: {
         "no properties": stream(a=prop("object")),
@@ -381,12 +373,8 @@ BROKEN: dict[Rule, dict[str, JSONSchema]] = {
         "not ASCII": stream(größe=prop()),
         "empty": stream(**{"": prop()}),
         "long": stream(**{"a" * 64: prop()}),
-        "long when flattened": stream(
-            **{"a" * 31: prop("object", properties={"b" * 31: prop()})}
-        ),
-        "in an item": stream(
-            a=prop("array", items=item("object", properties={"B": prop()}))
-        ),
+        "long when flattened": stream(**{"a" * 31: prop("object", properties={"b" * 31: prop()})}),
+        "in an item": stream(a=prop("array", items=item("object", properties={"B": prop()}))),
     },
     names_stay_apart: {
         "case": stream(ID=prop()),
@@ -489,9 +477,7 @@ def leaves_of(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 def leaf_types(schema: JSONSchema) -> dict[str, str | None]:
     """Path and type of every leaf of a schema."""
     return {
-        node.path: node.kind
-        for node in nodes_of(schema)
-        if node.kind not in {"object", "array"}
+        node.path: node.kind for node in nodes_of(schema) if node.kind not in {"object", "array"}
     }
 
 
@@ -502,10 +488,7 @@ def places_missed(schema: JSONSchema, record: Mapping[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    {
-        path: pytest.param(path, value, id=path)
-        for path, value in leaves_of(VENDOR_CALL)
-    }.values(),
+    {path: pytest.param(path, value, id=path) for path, value in leaves_of(VENDOR_CALL)}.values(),
 )
 def test_calls_has_every_documented_field(path: str, value: object) -> None:
     """Each field of the documented example has its place and type in the schema."""
@@ -594,9 +577,7 @@ def test_load_schema_names_what_is_absent() -> None:
         pytest.param([".", "tap_callcap"], "tap_callcap", id="wheel beside another"),
     ],
 )
-def test_load_schema_finds_its_file(
-    tmp_path: Path, homes: list[str], found: str
-) -> None:
+def test_load_schema_finds_its_file(tmp_path: Path, homes: list[str], found: str) -> None:
     """Schemas are found inside the package first, as in a wheel, then beside it."""
     package = tmp_path / "tap_callcap"
     package.mkdir()
@@ -612,7 +593,7 @@ def test_load_schema_finds_its_file(
         "print(load_schema('calls')['home'])"
     )
     # A new interpreter: this one has imported the package already.
-    answer = subprocess.run(  # noqa: S603 - runs the script above and nothing else
+    answer = subprocess.run(
         [sys.executable, "-I", "-c", script],
         capture_output=True,
         check=True,

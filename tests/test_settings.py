@@ -253,7 +253,7 @@ def test_all_problems_are_told_at_once() -> None:
         (None, "2024-01-01", False),
     ],
 )
-def test_start_date_is_before_end_date(start: str | None, end: str | None, is_wrong: bool) -> None:  # noqa: FBT001 - expected
+def test_start_date_is_before_end_date(start: str | None, end: str | None, is_wrong: bool) -> None:
     """A range without a minute in it is a slip; instants are compared, not texts."""
     expected = ["Setting start_date must be before end_date"] if is_wrong else []
     assert problems_of(start_date=start, end_date=end) == expected

@@ -39,7 +39,7 @@ SCHEMAS: dict[str, JSONSchema] = {
 }
 
 
-def read(kind: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def read(kind: str, value: Any) -> Any:
     """What a value is read as where the schema says `kind`."""
     return reading_of(SCHEMAS[kind], CENTRAL)(value)
 

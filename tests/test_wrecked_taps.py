@@ -6,23 +6,25 @@ the real tap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
+
 from histories import BEGINNING, DirectClient
 from running import bookmark_of, run_tap
-
+from tap_callcap.envelope import Page
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.streams import CallsStream
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tap_callcap.client import Search
-    from tap_callcap.envelope import NothingFound, Page
+    from tap_callcap.envelope import NothingFound
     from tap_callcap.windows import Window
 
 NOW: datetime = BEGINNING
@@ -33,8 +35,8 @@ class _ReadsOnePageOnly(DirectClient):
 
     def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
         page = super().calls(search, window, number)
-        calls = getattr(page, "calls", [])
-        return replace(page, last_page=1, total_records=len(calls))  # type: ignore[call-arg]
+        assert isinstance(page, Page)
+        return replace(page, last_page=1, total_records=len(page.calls))
 
 
 class _NoReplicationKey(CallsStream):
@@ -42,11 +44,11 @@ class _NoReplicationKey(CallsStream):
 
 
 class _WrongPrimaryKey(CallsStream):
-    primary_keys: ClassVar[Sequence[str]] = ("recording",)
+    primary_keys = ("recording",)
 
 
 class _EmptyKey(CallsStream):
-    primary_keys: ClassVar[Sequence[str]] = ()
+    primary_keys = ()
 
 
 def _with(stream: type[CallsStream]) -> type[TapCallcap]:

@@ -144,7 +144,7 @@ def kind_of(schema: JSONSchema) -> str:
     return str(schema.get("format", kind))
 
 
-def as_schema_has_it(value: Any, schema: JSONSchema) -> Any:  # noqa: ANN401 - any JSON
+def as_schema_has_it(value: Any, schema: JSONSchema) -> Any:
     """Return a value of the API with the departures that the schema's descriptions state."""
     if value is None:
         return None
@@ -162,7 +162,7 @@ def as_schema_has_it(value: Any, schema: JSONSchema) -> Any:  # noqa: ANN401 - a
     return value
 
 
-def without_nothing(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def without_nothing(value: Any) -> Any:
     """Return a value without what is null or empty in it: how that is written is not told apart."""
     if isinstance(value, dict):
         bare = {name: without_nothing(part) for name, part in value.items()}

@@ -23,7 +23,7 @@ def asked(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Answer:
     return callcap.answer(f"/v2{path}", params, "Bearer sandbox")
 
 
-def body(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Any:  # noqa: ANN401 - JSON
+def body(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Any:
     """Ask for what must be a 200, and return its JSON."""
     answer = asked(callcap, path, **params)
     assert answer.status == 200, answer.body

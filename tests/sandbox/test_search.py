@@ -96,7 +96,7 @@ def test_calls_come_in_order(
     callcap: Callcap,
     order: str,
     key: Callable[[Call], object],
-    is_descending: bool,  # noqa: FBT001 - a parameter of the test
+    is_descending: bool,
 ) -> None:
     """Each order sorts all calls as its description says."""
     keys = [key(callcap.book[call_id]) for call_id in ids_found(callcap, order=order)]
