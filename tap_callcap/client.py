@@ -88,13 +88,11 @@ class Search:
 
     def params(self, window: Window, number: int) -> dict[str, str]:
         """The query of one page, by the API's own names."""
-        start, end = (
-            f"{minute.astimezone(self.zone):%Y-%m-%d %H:%M}"
-            for minute in (window.asked_start, window.asked_end)
-        )
+        start = window.asked_start.astimezone(self.zone)
+        end = window.asked_end.astimezone(self.zone)
         return {
-            "search_last_modified_start": start,
-            "search_last_modified_end": end,
+            "search_last_modified_start": f"{start:%Y-%m-%d %H:%M}",
+            "search_last_modified_end": f"{end:%Y-%m-%d %H:%M}",
             "search_startdate": FIRST_DAY.isoformat(),
             "search_enddate": self.last_day.isoformat(),
             "search_timezone": self.zone.key,
@@ -275,7 +273,9 @@ class Client:
         cause = _cause(error)
         if isinstance(cause, SSLCertVerificationError):
             why = "the server's certificate is not trusted: check REQUESTS_CA_BUNDLE and api_url"
-        elif isinstance(cause, ValueError) or not isinstance(error, _ON_THE_WIRE):
+        elif not isinstance(error, _ON_THE_WIRE) or (
+            isinstance(cause, ValueError) or getattr(cause, "library", "") == "X509"
+        ):
             why = "it cannot be sent: check api_url, HTTPS_PROXY, REQUESTS_CA_BUNDLE, SSL_CERT_FILE"
         else:
             return RetriableAPIError(f"the connection broke ({type(cause).__name__})")
@@ -366,8 +366,7 @@ def _body(response: requests.Response) -> bytes:
     while block := response.raw.read1(2**16, decode_content=True):
         body += block
         if len(body) > LARGEST_BODY:
-            where = f"GET {urlsplit(response.url).path}"
-            msg = f"{where} failed: the answer is larger than a page can be: lower page_size"
+            msg = f"GET {urlsplit(response.url).path} failed: too large for a page: lower page_size"
             raise FatalAPIError(msg)
     return bytes(body)
 

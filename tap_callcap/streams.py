@@ -11,6 +11,8 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
 from tap_callcap.client import Client
+from tap_callcap.detail import detail_of
+from tap_callcap.fingerprint import Fingerprint
 from tap_callcap.messages import BlockWriter
 from tap_callcap.records import compile_record
 from tap_callcap.replication import Checkpoint, Replication
@@ -27,18 +29,6 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import MetadataMapping
     from singer_sdk.tap_base import Tap
 
-# The sections of a call that `detail=all` stands for, and those that must be named besides it.
-SECTIONS_OF_ALL = ("accounts", "caller", "callsurance", "webmatch")
-SECTIONS_BESIDES = ("demographics", "import", "notes", "scorecards", "sentiment", "summaries")
-
-
-def detail_of(selected: Iterable[str]) -> str:
-    """The API's `detail` parameter for the selected top-level properties of a call."""
-    wanted = set(selected)
-    of_all = [section for section in SECTIONS_OF_ALL if section in wanted]
-    besides = [section for section in SECTIONS_BESIDES if section in wanted]
-    return ",".join((["all"] if len(of_all) == len(SECTIONS_OF_ALL) else of_all) + besides)
-
 
 class CallsStream(Stream):
     """Phone calls and text conversations."""
@@ -54,6 +44,7 @@ class CallsStream(Stream):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap, schema=load_schema(self.name))
         self._writes_state = True
+        self._fingerprint: Fingerprint | None = None
 
     @property
     def metadata(self) -> MetadataMapping:
@@ -69,8 +60,9 @@ class CallsStream(Stream):
         """Every call of the range, in the order of its windows; state follows each window."""
         settings = Settings.from_config(self.config)
         is_incremental = self.replication_method == REPLICATION_INCREMENTAL
+        client = _client(settings)
         replication = Replication(
-            _client(settings),
+            client,
             settings,
             detail=self._detail(),
             bookmark=self.bookmark if is_incremental else None,
@@ -79,7 +71,7 @@ class CallsStream(Stream):
         for event in replication.run():
             if isinstance(event, Checkpoint):
                 if is_incremental:
-                    self._checkpoint(event.until)
+                    self._checkpoint(event.until, client)
                 continue
             shape = shape or compile_record(
                 self.effective_schema,
@@ -110,15 +102,40 @@ class CallsStream(Stream):
     def _bookmark_text(self) -> str | None:
         return self.stream_state.get("replication_key_value")
 
-    def _checkpoint(self, until: datetime) -> None:
+    def _checkpoint(self, until: datetime, client: Client) -> None:
         """Move the bookmark to `until`, never back, and write it behind its records."""
         if self.bookmark is not None and until <= self.bookmark:
             return
+        if self._fingerprint is None:
+            self._fingerprint = self._compared_fingerprint(client)
         self.stream_state["replication_key"] = self.replication_key
         self.stream_state["replication_key_value"] = format_instant(until)
+        self.stream_state["asked"] = self._fingerprint.to_state()
         self.state_manager.is_flushed = False
         if self._writes_state:
             self._write_state_message()
+
+    def _compared_fingerprint(self, client: Client) -> Fingerprint:
+        """What this run asks for; says what earlier runs did not ask for."""
+        before = Fingerprint.from_state(self.stream_state.get("asked"))
+        start_date = Settings.from_config(self.config).start_date
+        now = Fingerprint(
+            None if start_date is None else format_instant(start_date),
+            self._detail(),
+            self._accounts(client, () if before is None else before.accounts),
+        )
+        if (bookmark := self._bookmark_text()) is not None:
+            for line in now.missing(before, bookmark):
+                self.logger.warning(line)
+        return now
+
+    def _accounts(self, client: Client, seen: tuple[str, ...]) -> tuple[str, ...]:
+        """Ids of the accounts that the key sees; those `seen` before where it may not list them."""
+        try:
+            return client.accounts()
+        except FatalAPIError as error:
+            self.logger.info("%s; accounts granted later will not be noticed", error)
+            return seen
 
     def _detail(self) -> str:
         names = self.effective_schema["properties"]

@@ -101,7 +101,7 @@ def border_before(instant: datetime, zone: ZoneInfo) -> datetime:
 def _border_after(instant: datetime, zone: ZoneInfo) -> datetime:
     """The first whole minute after `instant` that is not inside a repeated hour."""
     border = floor_to_minute(instant) + MINUTE
-    while border_before(border, zone) != border:
+    while _is_repeated(border, zone) and _is_repeated(border - MINUTE, zone):
         border += MINUTE
     return border
 
@@ -124,7 +124,7 @@ def cut(window: Window, parts: int, zone: ZoneInfo) -> tuple[Window, ...]:
         wished = floor_to_minute(window.start + window.length * part / parts)
         border = border_before(wished, zone)
         borders.add(border if border > window.start else _border_after(wished, zone))
-    edges = [window.start, *sorted(b for b in borders if window.start < b < window.end), window.end]
+    edges = [window.start, *sorted(border for border in borders if border < window.end), window.end]
     return tuple(starmap(Window, pairwise(edges)))
 
 

@@ -265,6 +265,7 @@ class FaultServer:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._socks: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self.seen: list[Seen] = []
@@ -283,16 +284,17 @@ class FaultServer:
     def __exit__(self, *_: object) -> None:
         """End every connection and wait until none is left."""
         self._stopping.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        for sock in (self._listener, *self._socks):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         while self._threads:
             self._threads.pop().join(timeout=5)
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -301,34 +303,25 @@ class FaultServer:
                 self.connections += 1
                 self._start(self._serve, sock, self.connections)
 
-    def _serve(self, sock: socket.socket, number: int) -> None:
-        sock.settimeout(0.05)  # to look whether the server is to stop
+    def _serve(self, plain: socket.socket, number: int) -> None:
+        plain.settimeout(10)
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            stack.callback(lambda: sock.close())
+            sock = stack.enter_context(plain)
             if self._tls is not None:
-                sock.settimeout(5)
-                sock = self._tls.wrap_socket(sock, server_side=True)
-                sock.settimeout(0.05)
-            wire = Wire(sock, self._stopping)
+                sock = stack.enter_context(self._tls.wrap_socket(plain, server_side=True))
+            self._socks.append(sock)
             while (seen := self._request(sock, number)) is not None:
                 with self._lock:
                     self.seen.append(seen)
                     act = self._script.pop(0) if self._script else self._after
-                sock.settimeout(5)
-                if not act(wire, seen):
+                if not act(Wire(sock, self._stopping), seen):
                     return
-                sock.settimeout(0.05)
 
     def _request(self, sock: socket.socket, number: int) -> Seen | None:
         """The next request of a connection, None where there is none any more."""
         text = b""
         while b"\r\n\r\n" not in text:
-            try:
-                part = sock.recv(65536)
-            except TimeoutError:
-                if self._stopping.is_set():
-                    return None
-                continue
+            part = sock.recv(65536)
             if not part:
                 return None
             text += part

@@ -80,9 +80,13 @@ class DirectClient:
         msg = "the answers contradict themselves"
         raise FatalAPIError(msg)
 
-    def accounts(self) -> None:
-        """Ask for the accounts."""
-        assert self._answer("/v2/get/accounts/", {}).code == 200
+    def accounts(self) -> tuple[str, ...]:
+        """Ids of the accounts that the key sees."""
+        answer = self._answer("/v2/get/accounts/", {})
+        if answer.code != 200:
+            msg = "Callcap answered no accounts"
+            raise FatalAPIError(msg)
+        return tuple(str(account["account_id"]) for account in answer.body["children"])
 
     def _answer(self, path: str, params: Mapping[str, str]) -> Answer:
         answer = self._callcap.answer(path, params, "Bearer sandbox")

@@ -35,13 +35,13 @@ CALLS = [{"call_id": "1_23", "last_modified": "2026-07-01 05:00:00"}]
 
 
 def client_of(server: FaultServer, **settings: Any) -> Client:
-    """A client of `server` whose settings are those of a patient user unless given."""
+    """A client of `server` that tries once, unless given a budget for more."""
     given: dict[str, Any] = {
         "api_url": server.url,
         "api_key": KEY,
         "user_agent": "tap-callcap/test",
         "timeout": timedelta(seconds=30),
-        "retry_budget": timedelta(minutes=10),
+        "retry_budget": timedelta(0),
     }
     return Client(**given | settings)
 

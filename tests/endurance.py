@@ -1,0 +1,282 @@
+"""What takes longer than the tests may: ten thousand histories, and hundreds of killed processes.
+
+`uv run python tests/endurance.py` writes docs/endurance.md (about half an hour on two cores);
+with `--histories 100 --kills 5` it is quicker and less sure. It exits 1 where a call was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import astuple, dataclass, field
+from datetime import datetime, timedelta, timezone
+from multiprocessing import Pool
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from histories import BEGINNING, History, live_through, random_history, read_forward, read_with_tap
+from running import COMMAND, bookmark_of, clean_environment, run_tap
+from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+REPORT = Path(__file__).parents[1] / "docs" / "endurance.md"
+UTC = timezone.utc
+SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+@dataclass
+class Tally:
+    """What became of many histories."""
+
+    histories: int = 0
+    with_loss: int = 0
+    lost: int = 0
+    stale: int = 0
+    unfinished: int = 0
+    runs: int = 0
+    requests: int = 0
+    least_requests: int = 0
+    seeds: list[int] = field(default_factory=list)
+
+    def __add__(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
+
+
+def lived(kind: str, seed: int) -> Tally:
+    """One history, read by the tap or by the textbook's reader."""
+    logging.disable(logging.CRITICAL)
+    history = _history(kind, seed)
+    reader = read_forward if kind == "textbook" else read_with_tap
+    outcomes, least, read = [], 0, 0
+    for ended_well in live_through(history, reader):
+        outcomes.append(ended_well)
+        records = sum(line["type"] == "RECORD" for line in history.written[read:])
+        read = len(history.written)
+        least += max(1, -(-records // history.config["page_size"]))
+    lost = len(history.lost())
+    stale = 0 if lost or kind == "textbook" else len(history.stale())
+    bad = [seed] if lost or stale or not outcomes[-1] else []
+    requests = len(history.callcap.requests)
+    return Tally(1, bool(lost), lost, stale, not outcomes[-1], len(outcomes), requests, least, bad)
+
+
+def _history(kind: str, seed: int) -> History:
+    if kind == "textbook":  # without the moods that it knows nothing of
+        return random_history(seed, moods=Moods())
+    concurrency = 4 if kind == "side by side" else 1
+    return random_history(seed, config={"concurrency": concurrency})
+
+
+def swapped(seed: int, page_size: int, lag: int) -> int:
+    """One call leaves and one enters between any two pages of the newest minutes: calls lost."""
+    logging.disable(logging.CRITICAL)
+    config = {"page_size": page_size, "lag_minutes": lag, "lookback_minutes": 0}
+    history = History(seed=seed, calls=3 * page_size + 2, config=config, kills=False)
+    history.edits_per_request = 0
+    history.now += timedelta(minutes=1)
+    for call_id in sorted(history.book.ids):
+        history.book.edit(call_id, at=history.now.replace(microsecond=0))
+
+    def swap(_: object) -> None:
+        history.now += timedelta(seconds=7)
+        for call_id in history.rng.sample(sorted(history.book.ids), 2):
+            history.book.edit(call_id, at=history.now.replace(microsecond=0))
+
+    history.callcap.before_answer = swap
+    for _ in range(4):
+        history.run(read_with_tap)
+        history.now += timedelta(seconds=90)
+    history.callcap.before_answer = None
+    history.now += timedelta(hours=1)
+    return len(history.lost()) if history.run(read_with_tap) else -1
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What became of a process that was ended by a signal, and of the next run."""
+
+    number: int
+    code: int
+    lost: int
+    repeated_before: int
+    broken_lines: int
+    is_traced: bool
+
+
+def killed(number: int, seed: int) -> Kill:  # noqa: PLR0914 - a play in three acts
+    """End an installed tap by a signal at a random moment, and read on from its last STATE."""
+    logging.disable(logging.CRITICAL)
+    rng = Random(f"{number} {seed}")
+    start = BEGINNING - timedelta(days=60)
+    book = CallBook(made_up_calls(300, seed=7, start=start, end=BEGINNING))
+    callcap = Callcap(book, clock=lambda: BEGINNING, moods=Moods(latency=0.01))
+    with Sandbox(callcap) as sandbox, tempfile.TemporaryDirectory() as folder:
+        config = {"api_key": "sandbox", "api_url": sandbox.url, "page_size": 5, "concurrency": 2}
+        file = Path(folder) / "config.json"
+        file.write_text(json.dumps(config), encoding="utf-8")
+        with subprocess.Popen(
+            [COMMAND, f"--config={file}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=clean_environment(),
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            lines = [process.stdout.readline() for _ in range(rng.randrange(1, 250))]
+            time.sleep(rng.random() * 0.05)
+            process.send_signal(number)
+            lines += process.stdout.readlines()
+            log = process.stderr.read()
+            code = process.wait(timeout=30)
+    broken = [line for line in lines if not line.endswith(b"\n")]
+    messages = [json.loads(line) for line in lines if line not in broken]
+    states = [message["value"] for message in messages if message["type"] == "STATE"]
+    written = {m["record"]["call_id"] for m in messages if m["type"] == "RECORD"}
+    callcap.moods = Moods()
+    rest = run_tap(callcap, state=states[-1] if states else {})
+    behind = datetime(2000, 1, 1, tzinfo=UTC)
+    if states:
+        text = bookmark_of(states[-1])
+        behind = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    too_early = [c for c in rest.ids if book[c]["last_modified"] < behind - timedelta(minutes=10)]
+    lost = book.ids - written - rest.ids
+    return Kill(number, code, len(lost), len(too_early), len(broken), b"Traceback" in log)
+
+
+def tallied(pool: Any, kind: str, seeds: Iterable[int]) -> Tally:
+    """Many histories, side by side."""
+    return sum(pool.starmap(lived, [(kind, seed) for seed in seeds], chunksize=20), Tally())
+
+
+def main() -> int:
+    """Run all, write the report, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--histories", type=int, default=10_000)
+    parser.add_argument("--kills", type=int, default=200)
+    wish = parser.parse_args()
+    began = time.monotonic()
+    with Pool(os.cpu_count()) as pool:
+        tallies = {
+            "one request at a time": tallied(pool, "alone", range(wish.histories)),
+            "four side by side": tallied(pool, "side by side", range(wish.histories // 10)),
+            "textbook reader": tallied(pool, "textbook", range(wish.histories)),
+        }
+        sizes = [(seed, size, lag) for seed in (1, 2) for size in range(1, 51) for lag in (0, 1)]
+        swaps = pool.starmap(swapped, sizes)
+        moments = [(number, seed) for number in SIGNALS for seed in range(wish.kills)]
+        kills = pool.starmap(killed, moments, chunksize=5)
+    lines = list(report(tallies, swaps, kills, time.monotonic() - began))
+    REPORT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ours = [tally for kind, tally in tallies.items() if kind != "textbook reader"]
+    is_bad = any(t.seeds for t in ours) or any(swaps) or any(k.lost for k in kills)
+    sys.stdout.write("\n".join(lines) + "\n")
+    return int(is_bad)
+
+
+def report(
+    tallies: dict[str, Tally], swaps: list[int], kills: list[Kill], seconds: float
+) -> Iterator[str]:
+    """The report, as Markdown."""
+    yield "# Endurance"
+    yield ""
+    yield "Written by `uv run python tests/endurance.py`, which says what each row means, on "
+    yield f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()}, "
+    yield f"{os.cpu_count()} cores, {seconds / 60:.0f} minutes."
+    yield ""
+    yield "## Histories"
+    yield ""
+    yield "An account whose calls are edited, added and deleted between any two requests; five"
+    yield "runs, each killed at a random line or request or not, each from the last STATE that its"
+    yield "target saw; a server that plays each reading of the documents. At the end, the newest"
+    yield "version of every call must have been written, and after every older one. Least requests:"
+    yield "as many as the records that were written fill pages, and one a run."
+    yield ""
+    yield from head(
+        "reader",
+        "histories",
+        "runs",
+        "lost a call",
+        "calls lost",
+        "older after newer",
+        "last run failed",
+        "requests",
+        "least",
+        "seeds",
+    )
+    for kind, t in tallies.items():
+        share = f"{t.with_loss:,} ({t.with_loss / t.histories:.1%})"
+        seeds = "" if kind == "textbook reader" else ", ".join(map(str, t.seeds))
+        yield row(
+            kind,
+            t.histories,
+            t.runs,
+            share,
+            t.lost,
+            t.stale,
+            t.unfinished,
+            t.requests,
+            t.least_requests,
+            seeds,
+        )
+    yield ""
+    yield "## One leaves and one enters"
+    yield ""
+    yield "Between any two requests one call leaves the newest minutes and another enters them, so"
+    yield f"that no total changes; lag 0 and 1, page sizes 1 to 50: {len(swaps)} histories, "
+    yield f"{sum(1 for swap in swaps if swap)} with a loss."
+    yield ""
+    yield "## Signals"
+    yield ""
+    yield "The installed command, ended at a random moment; then a run from its last STATE."
+    yield "Repeated too early: calls from before the bookmark less the lookback."
+    yield ""
+    yield from head(
+        "signal",
+        "moments",
+        "exit codes",
+        "calls lost",
+        "repeated too early",
+        "broken lines",
+        "tracebacks",
+    )
+    for number in SIGNALS:
+        of_it = [kill for kill in kills if kill.number == number]
+        codes = Counter(kill.code for kill in of_it)
+        yield row(
+            signal.Signals(number).name,
+            len(of_it),
+            ", ".join(f"{code}: {count}" for code, count in sorted(codes.items())),
+            sum(kill.lost for kill in of_it),
+            sum(kill.repeated_before for kill in of_it),
+            sum(kill.broken_lines for kill in of_it),
+            sum(kill.is_traced for kill in of_it),
+        )
+
+
+def head(*cells: str) -> Iterator[str]:
+    """The head of a table."""
+    yield row(*cells)
+    yield "|---" * len(cells) + "|"
+
+
+def row(*cells: object) -> str:
+    """A row of a table."""
+    texts = (f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells)
+    return f"| {' | '.join(texts)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
