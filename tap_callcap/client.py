@@ -35,6 +35,7 @@ from tap_callcap.envelope import (
     Answer,
     NothingFound,
     Page,
+    account_ids,
     check_zone,
     decode_json,
     read_page,
@@ -191,11 +192,12 @@ class Client:
 
         return self._get(CALLS_PATH, search.params(window, number), read)
 
-    def accounts(self) -> None:
-        """Check that the key sees its accounts: that the address and the key are right."""
+    def accounts(self) -> tuple[str, ...]:
+        """Ids of the accounts that the key sees, in order; that it answers shows it is alive."""
         answer = self._get(ACCOUNTS_PATH, {}, lambda answer: answer)
         if answer.code != requests.codes.ok:
             raise FatalAPIError(self._complaint(ACCOUNTS_PATH, answer.code, {}))
+        return account_ids(answer.body)
 
     def _get(self, path: str, params: Mapping[str, str], read: Callable[[Answer], T]) -> T:
         """`read` the answer, trying again until it is readable or the time for it is over."""
@@ -208,7 +210,7 @@ class Client:
             try:
                 result = read(self._exchange(path, params))
             except RetriableAPIError as error:
-                failure = error
+                failure = error.with_traceback(None)
             else:
                 self._pace.speed_up()
                 return result
@@ -242,7 +244,7 @@ class Client:
             ) as response:
                 body = _body(response)
         except (*_ON_THE_WIRE, OSError, ValueError) as caught:
-            error = caught
+            error = caught.with_traceback(None)  # its frames would keep the socket
         took = time.monotonic() - started
         if response is not None and response.status_code in TRANSIENT:  # though its body be cut
             said = self._said(_json_object(body, response))

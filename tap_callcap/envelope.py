@@ -117,6 +117,14 @@ def _count(pagination: Mapping[str, JSON], name: str) -> int:
     return value
 
 
+def account_ids(body: Mapping[str, JSON]) -> tuple[str, ...]:
+    """Ids of the accounts that an answer lists, in order; none where it lists none."""
+    children = body.get("children")
+    listed = children if isinstance(children, list) else []
+    ids = (child.get("account_id") for child in listed if isinstance(child, dict))
+    return tuple(sorted(str(id_) for id_ in ids if id_))
+
+
 def check_zone(body: Mapping[str, JSON], asked: ZoneInfo) -> None:
     """Check that the answer is in the zone asked for: its times say none.
 

@@ -106,7 +106,7 @@ class Reader:
     def __init__(  # noqa: PLR0913 - what a run has settled before its first window
         self,
         ask: Ask,
-        check_alive: Callable[[], None],
+        check_alive: Callable[[], object],
         *,
         zone: ZoneInfo,
         settled: datetime,

@@ -22,7 +22,14 @@ from singer_sdk.singerlib.encoding.simple import Message
 
 from tap_callcap import streams
 from tap_callcap.client import BadRequestError, Search
-from tap_callcap.envelope import Answer, NothingFound, Page, check_zone, read_page
+from tap_callcap.envelope import (
+    Answer,
+    NothingFound,
+    Page,
+    account_ids,
+    check_zone,
+    read_page,
+)
 from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
 from tap_callcap.tap import TapCallcap
 
@@ -86,7 +93,7 @@ class DirectClient:
         if answer.code != 200:
             msg = "Callcap answered no accounts"
             raise FatalAPIError(msg)
-        return tuple(str(account["account_id"]) for account in answer.body["children"])
+        return account_ids(answer.body)
 
     def _answer(self, path: str, params: Mapping[str, str]) -> Answer:
         answer = self._callcap.answer(path, params, "Bearer sandbox")

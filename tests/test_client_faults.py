@@ -97,7 +97,7 @@ SAID = {
     "reset": "the connection broke (ConnectionResetError). ",
     "reset mid-body": "the connection broke (ConnectionResetError). ",
     "short Content-Length": "the connection broke (IncompleteRead). ",
-    "bad chunk": "the connection broke (InvalidChunkLength). ",
+    "bad chunk": "the connection broke (IncompleteRead). ",
     "bad gzip": "the connection broke (DecodeError). ",
     "cut gzip": "the answer is of no use: it is no JSON object. ",
     "no answer": "the connection broke (RemoteDisconnected). ",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tap_callcap.sandbox import Asked
+
 NOW = datetime.now(timezone.utc)
 KEY = "k3y-c4n4ry-77"
 
@@ -34,6 +36,11 @@ def sandbox() -> Iterator[Sandbox]:
 def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
     """The config that reads a sandbox."""
     return {"api_key": KEY, "api_url": sandbox.url, "retry_minutes": 0, **settings}
+
+
+def searches(sandbox: Sandbox) -> list[Asked]:
+    """The searches that a sandbox was asked."""
+    return [asked for asked in sandbox.callcap.requests if asked.path == "/v2/get/calls/"]
 
 
 def test_version(tmp_path: Path) -> None:
@@ -95,7 +102,7 @@ def test_a_catalog_deselects_nested_properties(sandbox: Sandbox, tmp_path: Path)
     run = run_command(folder=tmp_path, config=config_for(sandbox), catalog=catalog)
     assert run.code == 0, run.log
     assert all("name" not in record["caller"] for record in run.records)
-    assert all("scorecards" not in asked.params["detail"] for asked in sandbox.callcap.requests)
+    assert all("scorecards" not in asked.params["detail"] for asked in searches(sandbox))
 
 
 def test_settings_come_from_the_environment(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -111,7 +118,7 @@ def test_settings_come_from_the_environment(sandbox: Sandbox, tmp_path: Path) ->
     run = run_command("--config=ENV", folder=tmp_path, environment=environment)
     assert run.code == 0, run.log
     assert run.ids == sandbox.book.ids
-    assert {asked.params["show"] for asked in sandbox.callcap.requests} == {"100"}
+    assert {asked.params["show"] for asked in searches(sandbox)} == {"100"}
 
 
 def test_settings_come_from_dotenv_in_the_working_folder(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tap_callcap.schema import JSONSchema
     from tap_callcap.values import JSON
 
-SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=300)
+SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 CENTRAL = ZoneInfo("US/Central")
 SCHEMA = load_schema("calls")
 ENCODER = msgspec.json.Encoder(decimal_format="number")
