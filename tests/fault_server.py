@@ -51,7 +51,7 @@ class Wire:
         self.sock.sendall(part)
 
     def drip(self, part: bytes) -> None:
-        """Send bytes one at a time, each early enough to keep a socket's own timeout from ending."""
+        """Send bytes one by one, each early enough to keep a socket's own timeout from ending."""
         for index in range(len(part)):
             self.send(part[index : index + 1])
             if self.stopping.wait(OFTEN):
@@ -86,7 +86,7 @@ def envelope(seen: Seen, calls: Iterable[Mapping[str, Any]] = ()) -> bytes:
 
 
 def head(code: int, headers: Headers) -> bytes:
-    """Status line and headers, with a `Date` unless they bring their own; an empty one is left out."""
+    """Status line and headers, a `Date` among them; an empty header is left out."""
     given = {"Date": formatdate(usegmt=True), "Content-Type": "application/json", **headers}
     lines = [f"{name}: {value}" for name, value in given.items() if value]
     status = f"HTTP/1.1 {code} {responses.get(code, 'Unheard of')}"
@@ -212,6 +212,14 @@ def _long_gzip_name(_: bytes) -> bytes:
 
 
 TOO_LONG = {"Content-Length": "100000"}
+
+
+def not_http(wire: Wire, _: Seen) -> bool:
+    """What another service on that port would say."""
+    wire.send(b"SSH-2.0-OpenSSH_9.2\r\n")
+    return False
+
+
 GZIP = {"Content-Encoding": "gzip", "Connection": "close"}
 CLOSE = {"Connection": "close"}
 CHUNKED = {"Transfer-Encoding": "chunked"}
@@ -226,7 +234,7 @@ FAULTS: dict[str, Act] = {
     "bad gzip": broken(GZIP),
     "cut gzip": broken(GZIP, lambda body: _first_half(gzip.compress(body))),
     "no answer": silence,
-    "not HTTP": lambda wire, _: bool(wire.send(b"SSH-2.0-OpenSSH_9.2\r\n")),
+    "not HTTP": not_http,
     "two lengths": broken({"Content-Length": "5, 7"}),
     "200 with HTML": answer(
         200, "<html>Down for maintenance</html>", {"Content-Type": "text/html"}
@@ -310,26 +318,25 @@ class FaultServer:
             if self._tls is not None:
                 sock = stack.enter_context(self._tls.wrap_socket(plain, server_side=True))
             self._socks.append(sock)
-            while (seen := self._request(sock, number)) is not None:
+            while (seen := _request(sock, number)) is not None:
                 with self._lock:
                     self.seen.append(seen)
                     act = self._script.pop(0) if self._script else self._after
                 if not act(Wire(sock, self._stopping), seen):
                     return
 
-    def _request(self, sock: socket.socket, number: int) -> Seen | None:
-        """The next request of a connection, None where there is none any more."""
-        text = b""
-        while b"\r\n\r\n" not in text:
-            part = sock.recv(65536)
-            if not part:
-                return None
-            text += part
-        first, *lines = text.decode("latin-1").split("\r\n")
-        method, target, _ = first.split(" ")
-        headers = dict(line.split(": ", 1) for line in lines if line)
-        parts = urlsplit(target)
-        query = dict(
-            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        )
-        return Seen(time.monotonic(), number, method, parts.path, query, headers)
+
+def _request(sock: socket.socket, number: int) -> Seen | None:
+    """The next request of a connection, None where there is none any more."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        part = sock.recv(65536)
+        if not part:
+            return None
+        text += part
+    first, *lines = text.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = dict(line.split(": ", 1) for line in lines if line)
+    parts = urlsplit(target)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    return Seen(time.monotonic(), number, method, parts.path, query, headers)

@@ -193,7 +193,7 @@ def test_a_400_is_told_apart() -> None:
 
 
 def test_the_vendors_words_are_scrubbed() -> None:
-    """Of the vendor's error its status and message are shown, without numbers, mails and the key."""
+    """Of an error's body, status and message are shown, without numbers, mails and the key."""
     said = (
         f'{{"status": "unauthorized", "message": "Key {KEY} of +1 602-555-0100, bo@x.org, is bad"}}'
     )

@@ -7,10 +7,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from fault_server import FAULTS, SLOW_FAULTS, TOO_LONG, FaultServer, answer, good, head
+from tap_callcap import client as client_module
+from tap_callcap.client import LONGEST_BACKOFF, SLOWEST_PACE, Pace
 from test_client import (
     KEY,
     UTC,
@@ -21,9 +25,6 @@ from test_client import (
     page_of,
     texts_of,
 )
-
-from tap_callcap import client as client_module
-from tap_callcap.client import LONGEST_BACKOFF, SLOWEST_PACE, Pace
 
 if TYPE_CHECKING:
     from fault_server import Act, Seen, Wire
@@ -103,7 +104,9 @@ SAID = {
     "no answer": "the connection broke (RemoteDisconnected). ",
     "two lengths": "the connection broke (InvalidHeader). ",
     "200 with HTML": "the answer is of no use: it is no JSON object. ",
-    "status not success": "the answer is of no use: its status is not success (error Database … is down). ",
+    "status not success": (
+        "the answer is of no use: its status is not success (error Database … is down). "
+    ),
     "200 without pages": "the answer has no pagination. ",
     "503": "Callcap answered 503. ",
     "503 with HTML": "Callcap answered 503. ",
@@ -309,7 +312,7 @@ def intervals(pace: Pace, clock: FastTime, count: int) -> list[float]:
     """Seconds between some turns in a row."""
     times = [pace.wait() for _ in range(count + 1)]
     del clock.slept[:]
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in pairwise(times)]
 
 
 def test_the_pace_falls_once_for_a_burst(fast: FastTime) -> None:
@@ -365,14 +368,11 @@ def test_nothing_of_a_request_is_logged(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_the_checks_for_leaks_find_them() -> None:
     """What these tests look for would be found beneath a suppressed error."""
-    with pytest.raises(ValueError, match="clean") as caught:
-        try:
-            raise KeyError(KEY)
-        except KeyError:
-            msg = "clean"
-            raise ValueError(msg) from None
+    clean = ValueError("clean")
+    clean.__context__ = KeyError(KEY)
+    clean.__suppress_context__ = True
     with pytest.raises(AssertionError):
-        assert_nothing_leaks("".join(texts_of(caught.value)))
+        assert_nothing_leaks("".join(texts_of(clean)))
 
 
 def test_no_thread_is_left() -> None:

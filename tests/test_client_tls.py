@@ -15,7 +15,6 @@ from fault_server import CLOSE, FaultServer, answer, dripping, hang, tunnel_to
 from test_client import KEY, client_of, failure_of, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -44,7 +43,7 @@ def tls(certificate: Path) -> ssl.SSLContext:
 
 
 @pytest.fixture(autouse=True)
-def _no_network_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_network_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the proxies and CAs of the developer's shell out."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -52,7 +51,6 @@ def _no_network_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    yield
 
 
 def test_a_certificate_that_is_not_trusted_is_one_line(tls: ssl.SSLContext) -> None:
