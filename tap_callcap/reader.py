@@ -1,4 +1,4 @@
-"""Reads one window whole: pages side by side, proves that none is missing, else cuts the window.
+"""Reads windows whole: page by page, proves that no call is missing, else cuts the window.
 
 Page numbers over live data lose rows: a call edited meanwhile leaves the window, and all behind it
 moves up by one. So nothing is believed that is not proven:
@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
-from collections import deque
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.client import BadRequestError
 from tap_callcap.envelope import NothingFound, Page
+from tap_callcap.fetcher import Answer, Ask, Fetcher, Plan
 from tap_callcap.records import version_of
 from tap_callcap.values import UnreadableError
 from tap_callcap.windows import (
@@ -40,29 +38,29 @@ from tap_callcap.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
+    from concurrent.futures import Future
     from zoneinfo import ZoneInfo
 
     from tap_callcap.records import Call
 
-Answer: TypeAlias = Page | NothingFound
-Ask: TypeAlias = "Callable[[Window, int], Answer]"
+Following: TypeAlias = Callable[[Window, int], Window | None]
+"""Says which window is read after one that held a total of calls."""
 
 SURELY_EMPTY = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
 MOST_PASSES = 30  # over a lone settled minute before the run fails
 MOST_PAGES_OF_A_MINUTE = 10_000  # what no account can have; an API that says so is not believed
-REQUESTS_WITHOUT_GAIN = 200  # ceiling between two parts read whole, and
-REQUESTS_PER_PAGE = 20  # as many more for each page that a part is said to hold
+REQUESTS_PER_WINDOW = 200  # ceiling, those asked ahead included, and
+REQUESTS_PER_PAGE = 20  # as many more for each page that a window is said to hold
 
 logger = logging.getLogger("tap-callcap")
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Said after the last call of `window`, once it is proven whole; `total` calls were found."""
+    """Said after the last call of `window`, once it is proven whole."""
 
     window: Window
-    total: int
 
 
 class Proof:
@@ -113,23 +111,14 @@ class Reader:
         page_size: int,
         concurrency: int,
     ) -> None:
-        self._ask = ask
         self._check_alive = check_alive
         self._zone = zone
         self._settled = settled
         self._page_size = page_size
-        self._workers = _Workers(concurrency)
-        self._concurrency = concurrency
-        self._ahead: dict[tuple[Window, int], Future[Answer]] = {}
-        self._requests_left = 0
+        self._fetcher = Fetcher(ask, concurrency)
+        self._most_requests = 0
         self._most_pages = MOST_PAGES  # that the API has not refused
         self.longest = timedelta.max  # window that the API has not refused
-
-    def put(self, window: Window, first: Page) -> None:
-        """Take `first` as the answer for the first page of `window`."""
-        known: Future[Answer] = Future()
-        known.set_result(first)
-        self._ahead[window, 1] = known
 
     def stride_after(self, window: Window, total: int) -> Stride:
         """How long the window after one that held `total` calls should be."""
@@ -138,47 +127,77 @@ class Reader:
         return Stride(min(stride.length, self.longest), stride.page_length)
 
     def read(
-        self, window: Window, following: Callable[[int], Window | None]
+        self, start: Window | None, following: Following, first: Page | None = None
     ) -> Iterator[list[Call] | Whole]:
-        """The calls of `window`, each version once, and a `Whole` after each part of it.
+        """The calls from `start` on, each version once, and a `Whole` after each window.
 
         It ends early at the first newer minute that needs more than a page.
 
         Args:
-            window: What to read.
-            following: Says which window is read next when this one holds a total of calls.
+            start: What to read first, none for nothing; what cannot be read whole is cut.
+            following: Says which window is read after one that held a total of calls.
+            first: The first page of `start`, if it is known.
 
         Raises:
-            FatalAPIError: If a part cannot be proven whole, naming it.
+            FatalAPIError: If a window cannot be proven whole, naming it.
         """
         seen: set[tuple[str, datetime]] = set()
-        pending = [window]
-        self._requests_left = REQUESTS_WITHOUT_GAIN
+        pending = [start] if start else []
         while pending:
-            part = pending.pop()
+            window = pending.pop()
+            self._allow(REQUESTS_PER_WINDOW)
+            if not self._fetcher.is_asked(window):
+                self._fetcher.follow(self._plan(window, pending, following))
+            if first is not None:
+                self._fetcher.put(window, first)
+                first = None
             try:
-                first = self._first_page(part)
+                page = self._first_page(window)
             except BadRequestError:
-                parts = cut(part, 2, self._zone)
+                parts = cut(window, 2, self._zone)
                 if len(parts) == 1:
                     raise
                 self.longest = parts[0].length
                 pending.extend(reversed(parts))
                 continue
-            self._requests_left += REQUESTS_PER_PAGE * min(first.last_page, MOST_PAGES_OF_A_MINUTE)
-            parts = self._parts(part, first)
-            if not parts:
-                return
-            if len(parts) == 1:
-                after = pending[-1] if pending else following(first.total_records)
-                is_whole = yield from self._read_part(part, first, after, seen)
-                self._forget(part)
-                if is_whole:
-                    self._requests_left = REQUESTS_WITHOUT_GAIN
-                    yield Whole(part, first.total_records)
+            parts = self._parts(window, page)
+            if parts == (window,):
+                if (yield from self._read_window(window, page, seen)):
+                    yield Whole(window)
+                    if not pending:
+                        seen.clear()
+                        after = following(window, page.total_records)
+                        pending += [after] if after else []
                     continue
-                parts = cut(part, 2, self._zone)
+                parts = cut(window, 2, self._zone)
+            elif not parts:
+                return
             pending.extend(reversed(parts))
+
+    def _plan(self, window: Window, pending: list[Window], following: Following) -> Plan:
+        """Ask for what will be needed from `window` on, as far as the answers tell.
+
+        The first page of a window is asked for before the others of the one before it, so that by
+        then it tells how many pages are to come.
+        """
+        waiting = list(pending)
+        first: Future[Answer] | None = self._fetcher.ask(window, 1)
+        yield True
+        while first is not None:
+            while not first.done():
+                yield False
+            page = None if first.exception() else first.result()
+            if not isinstance(page, Page) or self._parts(window, page) != (window,):
+                return
+            after = waiting.pop() if waiting else following(window, page.total_records)
+            first = None
+            if after is not None:
+                first = self._fetcher.ask(after, 1)
+                yield True
+            for number in range(2, page.last_page + 1):
+                self._fetcher.ask(window, number)
+                yield True
+            window = after or window
 
     def _parts(self, window: Window, first: Page) -> tuple[Window, ...]:
         """What to read instead of `window`: itself, parts of it, nothing where it must wait."""
@@ -223,27 +242,27 @@ class Reader:
         self._check_alive()
         return Page(1, 1, 0, [], again.clock)
 
-    def _read_part(
-        self,
-        window: Window,
-        first: Page,
-        after: Window | None,
-        seen: set[tuple[str, datetime]],
+    def _read_window(
+        self, window: Window, first: Page, seen: set[tuple[str, datetime]]
     ) -> Generator[list[Call], None, bool]:
         """The calls of `window`; returns whether they are proven to be all."""
-        if first.is_snapshot:
-            if after is not None:
-                self._ask_ahead(after, 1)
-            yield self._fresh(window, first, seen)[0]
-            return True
+        pages = min(first.last_page, MOST_PAGES_OF_A_MINUTE)
+        self._allow(REQUESTS_PER_WINDOW + REQUESTS_PER_PAGE * pages)
         proof = Proof()
-        for page in self._pages(window, range(2, first.last_page + 1), known=first, after=after):
+        page: Page | None = first
+        for number in range(2, first.last_page + 2):
             if page is None:
                 break
             calls, ids = self._fresh(window, page, seen)
             proof.add(page, ids)
             yield calls
-        return proof.is_whole or (yield from self._insist(window, first.last_page, proof, seen))
+            if number <= first.last_page:
+                page = self._page_or_none(window, number)
+        return (
+            first.is_snapshot
+            or proof.is_whole
+            or (yield from self._insist(window, first.last_page, proof, seen))
+        )
 
     def _insist(
         self,
@@ -261,7 +280,10 @@ class Reader:
         last_rows: list[tuple[str, datetime]] = []
         for _ in range(MOST_PASSES if last_page <= MOST_PAGES_OF_A_MINUTE else 0):
             rows: list[tuple[str, datetime]] = []
-            for page in self._pages(window, range(last_page, 0, -1)):
+            numbers = range(last_page, 0, -1)
+            self._fetcher.follow(self._plan_pages(window, numbers))
+            for number in numbers:
+                page = self._page_or_none(window, number)
                 if page is None:
                     last_page = self._first_page(window).last_page
                     break
@@ -272,7 +294,6 @@ class Reader:
                     return True
                 rows += [version_of(call, self._zone) for call in page.calls]
                 last_page = page.last_page
-            self._forget(window)
             rows.sort()
             if rows == last_rows and len(rows) == proof.total:
                 logger.warning("Callcap repeats calls: two passes over %s agree", _span(window))
@@ -284,30 +305,11 @@ class Reader:
         )
         raise FatalAPIError(msg)
 
-    def _pages(
-        self,
-        window: Window,
-        numbers: range,
-        *,
-        known: Page | None = None,
-        after: Window | None = None,
-    ) -> Iterator[Page | None]:
-        """The pages of `window` by their numbers, asked for side by side, None where one is not.
-
-        What is `known` comes first; last is asked for the first page of the window `after`.
-        """
-        wanted = deque((window, number) for number in numbers)
-        if after is not None:
-            wanted.append((after, 1))
-        for _ in range(min(self._concurrency, len(wanted))):
-            self._ask_ahead(*wanted.popleft())
-        if known is not None:
-            yield known
+    def _plan_pages(self, window: Window, numbers: range) -> Plan:
+        """Ask for pages of one window."""
         for number in numbers:
-            page = self._page_or_none(window, number)
-            if wanted:
-                self._ask_ahead(*wanted.popleft())
-            yield page
+            self._fetcher.ask(window, number)
+            yield True
 
     def _page_or_none(self, window: Window, number: int) -> Page | None:
         """A page of `window`, None where the API has no such page (any more)."""
@@ -339,50 +341,16 @@ class Reader:
                 calls.append(call)
         return calls, ids
 
-    def _ask_ahead(self, window: Window, number: int) -> None:
-        """Have a page fetched meanwhile."""
-        if (window, number) not in self._ahead:
-            self._requests_left -= 1
-            self._ahead[window, number] = self._workers.submit(self._ask, window, number)
-
-    def _forget(self, window: Window) -> None:
-        """Drop what was asked ahead of a window that is done with."""
-        self._ahead = {key: page for key, page in self._ahead.items() if key[0] != window}
+    def _allow(self, requests: int) -> None:
+        """Let so many more requests be made before the run fails."""
+        self._most_requests = self._fetcher.asked + requests
 
     def _take(self, window: Window, number: int) -> Answer:
         """A page, asked for now unless it was ahead of need."""
-        if self._requests_left <= 0:
+        if self._fetcher.asked > self._most_requests:
             msg = f"{_span(window)} could not be read whole in a bounded number of requests"
             raise FatalAPIError(msg)
-        self._ask_ahead(window, number)
-        return self._ahead.pop((window, number)).result()
-
-
-class _Workers:
-    """Threads that run what they are given; daemons, so that none delays the end of the process."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._started = False
-        self._jobs: SimpleQueue[tuple[Future[Answer], Ask, Window, int]] = SimpleQueue()
-
-    def submit(self, ask: Ask, window: Window, number: int) -> Future[Answer]:
-        """Have `ask(window, number)` run; the future holds its answer or what it raised."""
-        if not self._started:
-            self._started = True
-            for _ in range(self._count):
-                threading.Thread(target=self._work, daemon=True).start()
-        future: Future[Answer] = Future()
-        self._jobs.put((future, ask, window, number))
-        return future
-
-    def _work(self) -> None:
-        while True:
-            future, ask, window, number = self._jobs.get()
-            try:
-                future.set_result(ask(window, number))
-            except BaseException as error:  # noqa: BLE001 - raised again where it is taken
-                future.set_exception(error)
+        return self._fetcher.take(window, number)
 
 
 def _span(window: Window) -> str:

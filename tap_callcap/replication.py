@@ -163,26 +163,22 @@ class Replication:
             concurrency=self._settings.concurrency,
         )
         reader.longest = self._longest
-        window = _first_window(span, opening, reader)
-        while window is not None:
-            until, total = window.start, 0
-            for event in reader.read(window, partial(_following, span, reader, window)):
-                if isinstance(event, Whole):
-                    until = event.window.end
-                    total += event.total
-                    if opening.is_zone_sure:
-                        yield Checkpoint(until)
-                    self._report(span, until)
-                else:
-                    yield event
-            if until < window.end:
-                logger.info(
-                    "More calls were modified from %s on than a page holds, and too lately to be "
-                    "read page by page: they are left to the next run",
-                    format_instant(until),
-                )
-                return
-            window = _following(span, reader, window, total)
+        window, first = _first_window(span, opening, reader)
+        until = span.start
+        for event in reader.read(window, partial(_following, span, reader), first):
+            if isinstance(event, Whole):
+                until = event.window.end
+                if opening.is_zone_sure:
+                    yield Checkpoint(until)
+                self._report(span, until)
+            else:
+                yield event
+        if until < span.upper:
+            logger.info(
+                "More calls were modified from %s on than a page holds, and too lately to be "
+                "read page by page: they are left to the next run",
+                format_instant(until),
+            )
         if not opening.is_zone_sure:
             logger.warning("Callcap has no calls for this key: the bookmark stays where it was")
 
@@ -229,16 +225,18 @@ def _following(span: Range, reader: Reader, window: Window, total: int) -> Windo
     return span.window(window.end, reader.stride_after(window, total))
 
 
-def _first_window(span: Range, opening: _Opening, reader: Reader) -> Window | None:
+def _first_window(
+    span: Range, opening: _Opening, reader: Reader
+) -> tuple[Window | None, Page | None]:
     """The first window to read; the opening's answer serves as its first page where it can."""
     if span.start >= span.upper:
-        return None
+        return None, None
     window, answer = Window(span.start, min(opening.window.end, span.upper)), opening.answer
     if isinstance(answer, NothingFound):
-        return span.window(span.start, Stride(window.length, window.length))
+        return span.window(span.start, Stride(window.length, window.length)), None
     if answer.is_snapshot or (
         window == opening.window and is_settled(window, span.settled, span.zone)
     ):
-        reader.put(window, answer)
-        return window
-    return span.window(span.start, reader.stride_after(opening.window, answer.total_records))
+        return window, answer
+    stride = reader.stride_after(opening.window, answer.total_records)
+    return span.window(span.start, stride), None

@@ -167,7 +167,7 @@ def test_a_minute_of_millions_of_pages_fails_at_once() -> None:
 
 def test_requests_without_gain_have_a_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
     """However an API answers, the requests between two windows read whole are bounded."""
-    monkeypatch.setattr(reader, "REQUESTS_WITHOUT_GAIN", 3)
+    monkeypatch.setattr(reader, "REQUESTS_PER_WINDOW", 3)
     monkeypatch.setattr(reader, "REQUESTS_PER_PAGE", 0)
     with pytest.raises(FatalAPIError, match="bounded number of requests"):
         run_tap(callcap_with(), page_size=3)

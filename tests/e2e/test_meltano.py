@@ -23,7 +23,7 @@ from tap_callcap.sandbox import (
 from tap_callcap.schema import load_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tap_callcap.schema import JSONSchema
@@ -101,6 +101,11 @@ def run(project: MeltanoProject) -> set[str]:
 def modified_within(callcap: Callcap, start: datetime, end: datetime) -> set[str]:
     """Return the ids of the calls last modified from `start` on and before `end`."""
     return {call["call_id"] for call in callcap.book if start <= call["last_modified"] < end}
+
+
+def searches_of(callcap: Callcap) -> list[Mapping[str, str]]:
+    """Return the parameters of every search so far."""
+    return [asked.params for asked in callcap.requests if asked.path == "/v2/get/calls/"]
 
 
 def let_it_settle(callcap: Callcap) -> None:
@@ -199,14 +204,14 @@ def test_columns_have_the_types_of_the_schema(project: MeltanoProject) -> None:
 
 def test_settings_arrive_through_meltano(callcap: Callcap) -> None:
     """A number that Meltano took from the environment as text is a number for the tap."""
-    searches = [asked.params for asked in callcap.requests if asked.path == "/v2/get/calls/"]
-    assert {search["show"] for search in searches} == {str(PAGE_SIZE)}
+    assert {search["show"] for search in searches_of(callcap)} == {str(PAGE_SIZE)}
 
 
 def test_a_deselected_section_is_not_asked_for(callcap: Callcap) -> None:
     """What meltano.yml deselects is in no request."""
-    assert callcap.requests
-    assert not [asked for asked in callcap.requests if "demographics" in asked.params["detail"]]
+    details = {search["detail"] for search in searches_of(callcap)}
+    assert details
+    assert not [detail for detail in details if "demographics" in detail]
 
 
 def test_a_second_run_loads_only_the_changes(

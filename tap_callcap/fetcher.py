@@ -1,0 +1,91 @@
+"""Asks for pages ahead of need, side by side, and hands them out when they are needed."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from tap_callcap.envelope import NothingFound, Page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tap_callcap.windows import Window
+
+Answer: TypeAlias = Page | NothingFound
+Ask: TypeAlias = "Callable[[Window, int], Answer]"
+Plan: TypeAlias = "Iterator[bool]"
+"""Asks for one page a step; yields False where an answer must come first."""
+
+
+class Fetcher:
+    """Pages by their windows and numbers.
+
+    Up to `concurrency` are being fetched at a time, and up to twice as many are asked for or
+    waiting to be taken: so many are in memory at most.
+
+    Args:
+        fetch: Fetches one page of a window.
+        concurrency: How many pages may be fetched at once.
+    """
+
+    def __init__(self, fetch: Ask, concurrency: int) -> None:
+        self._fetch = fetch
+        self._concurrency = concurrency
+        self._jobs: SimpleQueue[tuple[Future[Answer], Window, int]] = SimpleQueue()
+        self._pages: dict[tuple[Window, int], Future[Answer]] = {}
+        self._plan: Plan = iter(())
+        self.asked = 0
+
+    def put(self, window: Window, first: Page) -> None:
+        """Take `first` as the answer for the first page of `window`."""
+        known: Future[Answer] = Future()
+        known.set_result(first)
+        self._pages[window, 1] = known
+
+    def is_asked(self, window: Window) -> bool:
+        """Whether the first page of `window` was asked for, and not taken yet."""
+        return (window, 1) in self._pages
+
+    def follow(self, plan: Plan) -> None:
+        """Ask ahead as `plan` does from now on, and forget what an earlier one has asked for."""
+        self._pages = {}
+        self._plan = plan
+
+    def ask(self, window: Window, number: int) -> Future[Answer]:
+        """The page, once it has been fetched; asks for it unless that was done."""
+        key = window, number
+        if key not in self._pages:
+            self._pages[key] = Future()
+            self._submit(self._pages[key], window, number)
+        return self._pages[key]
+
+    def take(self, window: Window, number: int) -> Answer:
+        """The page; waits until it has been fetched, and raises what its fetching raised."""
+        page = self.ask(window, number)
+        self._ask_ahead()
+        try:
+            return page.result()
+        finally:
+            del self._pages[window, number]
+            self._ask_ahead()
+
+    def _ask_ahead(self) -> None:
+        while len(self._pages) < 2 * self._concurrency and next(self._plan, False):
+            pass
+
+    def _submit(self, page: Future[Answer], window: Window, number: int) -> None:
+        if self.asked < self._concurrency:  # a thread more, up to as many as may fetch at once
+            threading.Thread(target=self._work, daemon=True).start()  # none delays the end
+        self.asked += 1
+        self._jobs.put((page, window, number))
+
+    def _work(self) -> None:
+        while True:
+            page, window, number = self._jobs.get()
+            try:
+                page.set_result(self._fetch(window, number))
+            except BaseException as error:  # noqa: BLE001 - raised again where it is taken
+                page.set_exception(error)
