@@ -37,7 +37,7 @@ from tap_callcap.envelope import (
     Page,
     account_ids,
     check_zone,
-    decode_json,
+    decode_answer,
     read_page,
     scrub_message,
 )
@@ -376,7 +376,7 @@ def _body(response: requests.Response) -> bytes:
 def _json_object(body: bytes, response: requests.Response) -> dict[str, JSON]:
     """The JSON object that an answer consists of, an empty one where it is something else."""
     try:
-        value = decode_json(body, response.encoding)
+        value = decode_answer(body, response.encoding)
     except (ValueError, LookupError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

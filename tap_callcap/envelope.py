@@ -6,20 +6,20 @@ asks again. No message here holds a body, a query or a key.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import asdict
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_callcap.values import JSON, scrub
+from tap_callcap.values import JSON, decode_json, is_decodable_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,34 +160,31 @@ def is_same_zone(one: str, other: str) -> bool:
     return all(first == second for first, second in walls)
 
 
-def decode_json(body: bytes, charset: str | None) -> JSON:
-    """The JSON value in `body`; a decimal number keeps its digits, as Decimal.
+def decode_answer(body: bytes, charset: str | None) -> JSON:
+    """The JSON value in `body`; calls in a list stay undecoded where they can.
 
-    msgspec reads strict JSON fast. What it refuses, Python's own decoder may read: another
-    charset, a byte order mark, NaN (read as null), half of a surrogate pair.
-
-    Raises:
-        ValueError: If neither can.
-        LookupError: If neither can for not knowing `charset`.
-        RecursionError: If it is nested too deep.
+    It raises what `decode_json` does.
     """
     try:
-        value = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation):
-        text = body.decode(charset or "utf-8", errors="replace").removeprefix("\ufeff")
-        return scrub(json.loads(text, parse_float=_decimal_or_text, parse_constant=lambda _: None))
-    return scrub(value) if rb"\u0000" in body else value
+        if is_decodable_in_parts(body, charset):
+            page = _PAGE_DECODER.decode(body)
+            return {name: part for name, part in asdict(page).items() if part is not None}
+    except (msgspec.MsgspecError, InvalidOperation):
+        pass  # not the page of a search, or not strict JSON
+    return decode_json(body, charset)
 
 
-def _decimal_or_text(literal: str) -> Decimal | str:
-    """A decimal number, or its text where not even Decimal holds its exponent."""
-    try:
-        return Decimal(literal)
-    except InvalidOperation:
-        return literal
+class _PageBody(msgspec.Struct):
+    """The page of a search, as far as the tap reads it."""
+
+    call: list[msgspec.Raw]
+    status: JSON = None
+    message: JSON = None
+    pagination: JSON = None
+    search: JSON = None
 
 
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_PAGE_DECODER = msgspec.json.Decoder(_PageBody)
 
 
 def scrub_message(vendor: Mapping[str, JSON]) -> str:

@@ -23,6 +23,16 @@ _LINE_ENDS = {
 }
 
 
+def _has_line_end(line: bytes) -> bool:
+    """Whether a line of JSON holds such a mark: bytes are split much faster than searched."""
+    return any(
+        part.startswith(rest)
+        for lead, rest in ((b"\xe2", (b"\x80\xa8", b"\x80\xa9")), (b"\xc2", b"\x85"))
+        if lead in line
+        for part in line.split(lead)
+    )
+
+
 class BlockWriter(GenericSingerWriter[bytes, Message]):
     """Writes RECORD messages in blocks; any other message goes out at once, behind them."""
 
@@ -37,7 +47,11 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
     def serialize_message(self, message: Message) -> bytes:
         """One message as a line of JSON."""
-        return self._encoder.encode(message.to_dict()) + b"\n"
+        line = self._encoder.encode(message.to_dict())
+        if _has_line_end(line):
+            for mark, escape in _LINE_ENDS.items():
+                line = line.replace(mark, escape)
+        return line + b"\n"
 
     def write_message(self, message: Message) -> None:
         """Write `message`, or keep it until its block is full."""
@@ -63,8 +77,6 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         if not self._lines:
             return
         block, self._lines = self._lines, bytearray()
-        for mark, escape in _LINE_ENDS.items():
-            block = block.replace(mark, escape)
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
         if hasattr(out, "buffer"):
             out.buffer.write(block)

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
+import msgspec
+from msgspec import to_builtins
+
+from tap_callcap.shapes import EXTRA, Array, Breadcrumb, Object, Shape, Value, object_of
+from tap_callcap.structs import NOT_ORDINARY, struct_decoder
 from tap_callcap.values import (
     JSON,
     Reading,
     UnreadableError,
     ZeroDateError,
+    decode_json,
     json_text,
     parse_instant,
-    reading_of,
 )
 
 if TYPE_CHECKING:
@@ -27,17 +33,15 @@ if TYPE_CHECKING:
 
     from tap_callcap.schema import JSONSchema
 
-Call: TypeAlias = dict[str, JSON]
-"""One call as the API sends it."""
-Record: TypeAlias = dict[str, JSON]
-"""One record as the schema wants it."""
+Call: TypeAlias = JSON
+"""One call as the API sends it: a `msgspec.Raw`, or what that decodes to."""
+Record: TypeAlias = JSON
+"""One record as the schema wants it: a dict, or a Struct that msgspec encodes as one."""
 Tell: TypeAlias = Callable[[str], None]
 """Takes a line for the log."""
 Node: TypeAlias = Callable[[JSON, str, "Leftovers"], JSON]
 """Reads an object or an array at a path, and puts what it cannot place into the leftovers."""
 
-EXTRA = "_extra"
-API_NAMES = {"line_memo": "line-memo"}  # BigQuery's writer cannot build a column with a hyphen
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,62}", re.ASCII)
 
 
@@ -85,13 +89,14 @@ class Leftovers:
         return json_text(values)
 
 
-def compile_record(
+def compile_record(  # noqa: PLR0913 - a catalog, a run and a target decide
     schema: JSONSchema,
     zone: ZoneInfo,
     tell: Tell,
     *,
     known: JSONSchema | None = None,
-    is_selected: Callable[[tuple[str, ...]], bool] = lambda _: True,
+    is_selected: Callable[[Breadcrumb], bool] = lambda _: True,
+    as_dict: bool = False,
 ) -> Callable[[Call], Record]:
     """Compile `schema` into the function that shapes a call.
 
@@ -103,16 +108,25 @@ def compile_record(
             on purpose, and is dropped instead of kept in `_extra`.
         is_selected: Whether the catalog selects the property at a breadcrumb, such as
             `("properties", "caller", "properties", "zip")`.
+        as_dict: Whether each record must be a dict, for who looks into it.
 
     Returns:
         A function from a call to a record that holds every selected property.
     """
-    leftovers = Leftovers(tell)
-    shape = _object(_without_extra(schema), _without_extra(known or schema), zone, is_selected, ())
+    shape = object_of(schema, known or schema, zone, is_selected)
     has_extra = EXTRA in schema["properties"] and is_selected(("properties", EXTRA))
+    decode = struct_decoder(shape, has_extra=has_extra).decode
+    leftovers = Leftovers(tell)
+    read = _object(shape)
 
     def shape_call(call: Call) -> Record:
-        record: Record = shape(call, "", leftovers)
+        if isinstance(call, msgspec.Raw):
+            try:
+                record = decode(call)
+                return to_builtins(record, builtin_types=(Decimal,)) if as_dict else record
+            except NOT_ORDINARY:
+                call = decode_json(bytes(call))
+        record = read(call, "", leftovers)
         extra = leftovers.take()
         if has_extra:
             record[EXTRA] = extra
@@ -121,12 +135,28 @@ def compile_record(
     return shape_call
 
 
-def version_of(call: JSON, zone: ZoneInfo) -> tuple[str, datetime]:
+class _Version(msgspec.Struct):
+    """What of a call is read to tell its version."""
+
+    call_id: str
+    last_modified: str
+
+
+_VERSION_DECODER = msgspec.json.Decoder(_Version)
+
+
+def version_of(call: Call, zone: ZoneInfo) -> tuple[str, datetime]:
     """What makes a call's version: its `call_id` and `last_modified`, the latter in aware UTC.
 
     Raises:
         UnreadableError: If one of them is missing or unreadable.
     """
+    if isinstance(call, msgspec.Raw):
+        try:
+            version = _VERSION_DECODER.decode(call)
+            call = {"call_id": version.call_id, "last_modified": version.last_modified}
+        except NOT_ORDINARY:
+            call = decode_json(bytes(call))
     if not isinstance(call, Mapping):
         msg = "an entry of `call` is not an object"
         raise UnreadableError(msg)
@@ -142,52 +172,28 @@ def version_of(call: JSON, zone: ZoneInfo) -> tuple[str, datetime]:
     return call_id, parse_instant(modified, zone)
 
 
-def _without_extra(schema: JSONSchema) -> JSONSchema:
-    properties = {name: part for name, part in schema["properties"].items() if name != EXTRA}
-    return {**schema, "properties": properties}
-
-
-def _object(  # noqa: C901 - one closure, compiled once
-    schema: JSONSchema,
-    known: JSONSchema,
-    zone: ZoneInfo,
-    is_selected: Callable[[tuple[str, ...]], bool],
-    breadcrumb: tuple[str, ...],
-) -> Node:
+def _object(shape: Object) -> Node:
     """The reader of an object: every selected property is in what it returns.
 
     An absent object comes out as an object of nulls, which each target takes, flattened or not.
     """
-    fields: list[tuple[str, str, Reading | None, Node | None, bool]] = []
-    for name, part in schema["properties"].items():
-        crumb = (*breadcrumb, "properties", name)
-        if is_selected(crumb):
-            known_part = known.get("properties", {}).get(name, part)
-            node = _node(part, known_part, zone, is_selected, crumb)
-            is_object = "object" in part["type"]
-            leaf = None if node else reading_of(part, zone)
-            fields.append((name, API_NAMES.get(name, name), leaf, node, is_object))
-    names = {*schema["properties"], *known.get("properties", {})}
-    expected = frozenset(API_NAMES.get(name, name) for name in names)
+    fields = [
+        (field.name, field.key, _node(field.shape), isinstance(field.shape, Object))
+        for field in shape.fields
+    ]
+    expected = shape.passed_over | {field.key for field in shape.fields}
 
-    def read(value: JSON, path: str, leftovers: Leftovers) -> Record:
+    def read(value: JSON, path: str, leftovers: Leftovers) -> dict[str, JSON]:
         source: Mapping[str, JSON] = {}
         if type(value) is dict:
             source = value
         elif value not in (None, "", []):
             leftovers.add(path, value, "not an object; kept in _extra")
         prefix = f"{path}." if path else ""
-        shaped: Record = {}
-        for name, key, leaf, node, is_object in fields:
+        shaped: dict[str, JSON] = {}
+        for name, key, node, is_object in fields:
             item = source.get(key)
-            if leaf is not None:
-                if item is not None:
-                    try:
-                        item = leaf(item)
-                    except (UnreadableError, ZeroDateError) as error:
-                        leftovers.add_unread(prefix + key, item, error)
-                        item = None
-            elif node is not None and (item is not None or is_object):
+            if item is not None or is_object:
                 item = node(item, prefix + key, leftovers)
             shaped[name] = item
         if not expected.issuperset(source):
@@ -198,23 +204,15 @@ def _object(  # noqa: C901 - one closure, compiled once
     return read
 
 
-def _node(
-    schema: JSONSchema,
-    known: JSONSchema,
-    zone: ZoneInfo,
-    is_selected: Callable[[tuple[str, ...]], bool],
-    breadcrumb: tuple[str, ...],
-) -> Node | None:
-    """The reader of an object or an array, none for a plain value."""
-    if "object" in schema["type"]:
-        return _object(schema, known, zone, is_selected, breadcrumb)
-    if "array" in schema["type"]:
-        items: JSONSchema = schema["items"]
-        known_items: JSONSchema = known.get("items", items)
-        crumb = (*breadcrumb, "items")
-        node = _node(items, known_items, zone, is_selected, crumb)
-        return _array(node or _plain(reading_of(items, zone)))
-    return None
+def _node(shape: Shape) -> Node:
+    """The reader of whatever has a shape."""
+    match shape:
+        case Object():
+            return _object(shape)
+        case Array(items):
+            return _array(_node(items))
+        case Value(_, reading):
+            return _plain(reading)
 
 
 def _array(node: Node) -> Node:

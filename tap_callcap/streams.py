@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
 from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
 from tap_callcap.client import Client
@@ -19,10 +22,10 @@ from tap_callcap.replication import Checkpoint, Replication
 from tap_callcap.schema import load_schema
 from tap_callcap.settings import UTC_ZONE, Settings
 from tap_callcap.values import UnreadableError, format_instant, parse_instant
+from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Generator, Iterable, Sequence
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
@@ -68,6 +71,7 @@ class CallsStream(Stream):
             bookmark=self.bookmark if is_incremental else None,
         )
         shape = None
+        as_dict = not self._is_written_as_it_is
         for event in replication.run():
             if isinstance(event, Checkpoint):
                 if is_incremental:
@@ -79,6 +83,7 @@ class CallsStream(Stream):
                 self.logger.warning,
                 known=self.schema,
                 is_selected=self.mask.__getitem__,
+                as_dict=as_dict,
             )
             yield from map(shape, event)
         self.logger.info("Done: data as of %s", self._bookmark_text() or "no window yet")
@@ -136,6 +141,27 @@ class CallsStream(Stream):
         except FatalAPIError as error:
             self.logger.info("%s; accounts granted later will not be noticed", error)
             return seen
+
+    @property
+    def _is_written_as_it_is(self) -> bool:
+        """Whether nobody looks into the records: no stream map, no flattening, no batch."""
+        return self.get_batch_config(self.config) is None and all(
+            isinstance(each, SameRecordTransform) and not each.flattening_enabled
+            for each in self.stream_maps
+        )
+
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        """The messages of a record that is shaped: the SDK's own would mask and conform it."""
+        for stream_map in self.stream_maps:
+            mapped = stream_map.transform(record)
+            if mapped is not None:
+                yield RecordMessage(
+                    stream_map.stream_alias, mapped, self._stream_version, datetime.now(UTC)
+                )
+
+    def generate_child_contexts(self, *_: Any, **__: Any) -> Iterable[Context | None]:  # noqa: PLR6301 - the SDK's signature
+        """No stream is a child of another."""
+        return ()
 
     def _detail(self) -> str:
         names = self.effective_schema["properties"]

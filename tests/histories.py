@@ -28,6 +28,7 @@ from tap_callcap.envelope import (
     Page,
     account_ids,
     check_zone,
+    decode_answer,
     read_page,
 )
 from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
@@ -100,7 +101,7 @@ class DirectClient:
         if answer.status == 400:
             msg = "Callcap answered 400"
             raise BadRequestError(msg)
-        body = msgspec.json.decode(answer.body) if answer.body else None
+        body = decode_answer(answer.body, None) if answer.body else None
         return Answer(answer.status, body, self._callcap.now())
 
 

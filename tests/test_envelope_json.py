@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tap_callcap.envelope import decode_json
+from tap_callcap.values import decode_json
 
 SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 

@@ -20,9 +20,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tap_callcap.envelope import decode_json
 from tap_callcap.records import compile_record
 from tap_callcap.schema import load_schema
+from tap_callcap.values import decode_json
 from vendor_example import VENDOR_CALL
 
 if TYPE_CHECKING:

@@ -1,0 +1,139 @@
+"""The fast way and the careful way make the same record of every call."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_callcap.records import compile_record
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.schema import load_schema
+from tap_callcap.shapes import object_of
+from tap_callcap.structs import struct_decoder
+from test_records_fuzz import ENCODER, LEAST, SEEDED, calls, names, values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_callcap.records import Call
+    from tap_callcap.schema import JSONSchema
+    from tap_callcap.shapes import Breadcrumb
+
+SCHEMA = load_schema("calls")
+UTC = ZoneInfo("UTC")
+ZONES = [UTC, ZoneInfo("US/Arizona"), ZoneInfo("Europe/London")]
+NOW = datetime(2026, 3, 3, tzinfo=timezone.utc)
+
+
+def breadcrumbs_of(schema: JSONSchema, breadcrumb: Breadcrumb = ()) -> Iterator[Breadcrumb]:
+    """Where the properties of a schema are, but for the two that every record has."""
+    for name, part in schema.get("properties", {}).items():
+        if breadcrumb or name not in LEAST:
+            yield (*breadcrumb, "properties", name)
+        yield from breadcrumbs_of(part, (*breadcrumb, "properties", name))
+    if "items" in schema:
+        yield from breadcrumbs_of(schema["items"], (*breadcrumb, "items"))
+
+
+BREADCRUMBS = list(breadcrumbs_of(SCHEMA))
+
+
+def written(record: Any) -> Any:
+    """A record as a target reads it, its numbers to the digit."""
+    return json.loads(ENCODER.encode(record), parse_float=Decimal)
+
+
+def check(
+    call: Call, zone: ZoneInfo = UTC, deselected: frozenset[Breadcrumb] = frozenset()
+) -> None:
+    """Shape a call in both ways, and in the one that makes dicts of both."""
+    told: dict[str, list[str]] = {"fast": [], "dict": [], "careful": []}
+    records = {}
+    raw = msgspec.Raw(ENCODER.encode(call))
+    for way, lines in told.items():
+        shape = compile_record(
+            SCHEMA,
+            zone,
+            lines.append,
+            is_selected=lambda breadcrumb: breadcrumb not in deselected,
+            as_dict=way == "dict",
+        )
+        records[way] = shape(call if way == "careful" else raw)
+    assert isinstance(records["dict"], dict)
+    assert written(records["fast"]) == written(records["dict"]) == written(records["careful"])
+    assert told["fast"] == told["dict"] == told["careful"]
+
+
+@SEEDED
+@given(calls(), st.sampled_from(ZONES), st.frozensets(st.sampled_from(BREADCRUMBS), max_size=4))
+def test_any_call_makes_the_same_record(
+    call: Call, zone: ZoneInfo, deselected: frozenset[Breadcrumb]
+) -> None:
+    """Whatever stands where in a call, and whatever is selected: the same record and log."""
+    check(call, zone, deselected)
+
+
+@SEEDED
+@given(st.dictionaries(st.sampled_from(sorted(SCHEMA["properties"])) | names, values, max_size=9))
+def test_any_object_makes_the_same_record(call: Call) -> None:
+    """A call of anything at all comes out the same as well."""
+    check(call | LEAST)
+
+
+@pytest.mark.parametrize("name", ["_extra", "accounts.campaign.line_memo"])
+def test_a_name_that_only_records_have_is_unknown_in_a_call(name: str) -> None:
+    """Where the API itself sends it, null or not, it is kept as any unknown field."""
+    for value in (None, 1, "x"):
+        call: Call = value
+        for part in reversed(name.split(".")):
+            call = {part: call}
+        check(call | LEAST)
+
+
+TIMES = st.one_of(
+    st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(str),  # noqa: DTZ001 - as the API
+    st.from_regex(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?", fullmatch=True),
+    st.sampled_from(["0000-00-00 00:00:00", "2020-W01-1 10:00:00", "2020-01-01 10:00+01", "", " "]),
+)
+
+
+@SEEDED
+@given(TIMES, st.sampled_from(ZONES))
+def test_any_time_makes_the_same_record(time: str, zone: ZoneInfo) -> None:
+    """A time comes out the same however it is written."""
+    check({**LEAST, "start_datetime": time, "callsaver": {"date": time}}, zone)
+
+
+def answered(moods: Moods) -> list[Call]:
+    """Calls as the sandbox sends them, the vendor's example among them."""
+    made_up = made_up_calls(200, seed=5, start=NOW - timedelta(days=50), end=NOW)
+    callcap = Callcap(CallBook(chain(made_up, [VENDOR_EXAMPLE])), moods=moods, clock=lambda: NOW)
+    params = {
+        "search_startdate": "2000-01-01",
+        "search_enddate": "2027-01-01",
+        "show": "1000",
+        "search_timezone": "UTC",
+        "detail": "all,notes,demographics,scorecards,import,summaries,sentiment",
+    }
+    body = callcap.answer("/v2/get/calls/", params, "Bearer sandbox").body
+    found: list[Call] = json.loads(body, parse_float=Decimal)["call"]
+    assert len(found) == 201
+    return found
+
+
+@pytest.mark.parametrize("absent", ["null", "missing"])
+def test_calls_as_documented_are_ordinary(absent: Any) -> None:
+    """What the documents show takes the fast way: it is not left to the careful one."""
+    decoder = struct_decoder(object_of(SCHEMA, SCHEMA, UTC), has_extra=True)
+    for call in answered(Moods(absent=absent)):
+        decoder.decode(ENCODER.encode(call))
+        check(call)
