@@ -35,11 +35,11 @@ def batched(folder: Path, account: Callcap, **options: Any) -> Run:
     return run_tap(account, batch_config=config, page_size=7, **options)
 
 
-def lines_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+def lines_of(message: dict[str, Any], *, number: type = float) -> list[dict[str, Any]]:
     """The records in the files of a BATCH message."""
     paths = [Path(urlsplit(url).path) for url in message["manifest"]]
     texts = [gzip.decompress(path.read_bytes()).decode() for path in paths]
-    return [json.loads(line) for text in texts for line in text.splitlines()]
+    return [json.loads(line, parse_float=number) for text in texts for line in text.splitlines()]
 
 
 def test_batches_hold_every_call(tmp_path: Path) -> None:

@@ -1,0 +1,158 @@
+"""The SDK's pipeline from records to messages, with what is slow or not enough in it replaced.
+
+Records come shaped, so they are neither masked nor conformed again. State is the stream's own: the
+SDK's would put timestamps of records where this tap has ends of windows. Batches hold what RECORD
+messages would, and STATE waits for them.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Stream
+from singer_sdk.batch import Batcher
+from singer_sdk.helpers._batch import SDKBatchMessage  # noqa: PLC2701 - the SDK has no other
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import RecordMessage
+
+from tap_callcap.messages import BlockWriter
+from tap_callcap.records import compile_record
+from tap_callcap.schema import load_schema
+from tap_callcap.windows import UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from zoneinfo import ZoneInfo
+
+    from singer_sdk.helpers._batch import BatchConfig
+    from singer_sdk.helpers.types import Context
+    from singer_sdk.mapper import StreamMap
+    from singer_sdk.metrics import Counter
+    from singer_sdk.singerlib import MetadataMapping
+    from singer_sdk.tap_base import Tap
+
+    from tap_callcap.records import Call, Record
+
+
+class CallcapStream(Stream):
+    """What all streams have in common."""
+
+    not_by_default: ClassVar[tuple[str, ...]] = ()
+    """Properties that are not selected unless the user does."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap, schema=load_schema(self.name))
+        self.tell = tap.write_message
+        self._batches: _Batches | None = None
+
+    @property
+    def metadata(self) -> MetadataMapping:
+        """The catalog's metadata, or the default with what is not selected by default."""
+        is_new = self._metadata is None
+        metadata = super().metadata
+        if is_new and self._tap_input_catalog is None:
+            for name in self.not_by_default:
+                metadata["properties", name].selected_by_default = False
+        return metadata
+
+    def compiled(self, zone: ZoneInfo) -> Callable[[Call], Record]:
+        """The function that shapes what the API sends, in `zone`, as the catalog wants it."""
+        return compile_record(
+            self.effective_schema,
+            zone,
+            self.logger.warning,
+            known=self.schema,
+            is_selected=self.mask.__getitem__,
+            as_dict=not self._is_written_as_it_is,
+        )
+
+    @property
+    def _is_written_as_it_is(self) -> bool:
+        """Whether nobody looks into the records: no stream map, no flattening, no batch."""
+        return self._batches is None and all(
+            isinstance(each, SameRecordTransform) and not each.flattening_enabled
+            for each in self.stream_maps
+        )
+
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        """The messages of a record that is shaped: the SDK's own would mask and conform it."""
+        for stream_map in self.stream_maps:
+            mapped = stream_map.transform(record)
+            if mapped is not None:
+                yield RecordMessage(
+                    stream_map.stream_alias, mapped, self._stream_version, datetime.now(UTC)
+                )
+
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        """Write the records to files: the SDK's own would leave out selection, maps, flattening."""
+        with self.get_batch_counter() as counter:
+            self._batches = _Batches(self, batch_config, counter)
+            for record in self._sync_records(context, write_messages=False):
+                self._batches.add(record)
+            self._write_state_message()
+
+    def _write_state_message(self) -> None:
+        if self._batches is not None:
+            self._batches.write()
+        super()._write_state_message()
+        if isinstance(self._tap.message_writer, BlockWriter):
+            self._tap.message_writer.flush()
+
+    def generate_child_contexts(self, *_: Any, **__: Any) -> Iterable[Context | None]:  # noqa: PLR6301 - the SDK's signature
+        """No stream is a child of another."""
+        return ()
+
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
+        """Log, but for the SDK's line that an error occurred: the error itself is one line."""
+        if level < logging.ERROR:
+            super().log(message, *args, level=level, **options)
+
+    # The SDK's own state.
+
+    def _increment_stream_state(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def _write_starting_replication_value(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def get_replication_key_signpost(self, *_: Any, **__: Any) -> None:
+        """No signpost: the bookmark is ours."""
+
+
+class _Batches:
+    """Records on their way into files, those of each stream map apart."""
+
+    def __init__(self, stream: CallcapStream, batch_config: BatchConfig, counter: Counter) -> None:
+        self._tell = stream.tell
+        self._counter = counter
+        self._config = batch_config
+        self._batcher = Batcher(stream.tap_name, stream.name, batch_config)
+        self._records: list[tuple[StreamMap, list[dict[str, Any]]]] = [
+            (stream_map, []) for stream_map in stream.stream_maps
+        ]
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a record until its file is full."""
+        for stream_map, records in self._records:
+            mapped = stream_map.transform(record)
+            if mapped is not None:
+                records.append(mapped)
+            if len(records) >= self._config.batch_size:
+                self._write(stream_map, records)
+
+    def write(self) -> None:
+        """Write what is kept, and say so."""
+        for stream_map, records in self._records:
+            if records:
+                self._write(stream_map, records)
+
+    def _write(self, stream_map: StreamMap, records: list[dict[str, Any]]) -> None:
+        for manifest in self._batcher.get_batches(iter(records)):
+            self._counter.increment()
+            self._tell(SDKBatchMessage(stream_map.stream_alias, self._config.encoding, manifest))
+        records.clear()
