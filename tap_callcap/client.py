@@ -9,16 +9,12 @@ libraries raise names the whole query, so it is handled first, and ours is raise
 from __future__ import annotations
 
 import logging
-import os
 import re
 import threading
 import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from http import client as http_client
-from http.cookiejar import DefaultCookiePolicy
-from io import BufferedReader, RawIOBase
 from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -27,8 +23,6 @@ import backoff
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3 import Timeout
-from urllib3.connection import HTTPConnection
-from urllib3.exceptions import HTTPError
 
 from tap_callcap.envelope import (
     FIRST_DAY,
@@ -41,13 +35,11 @@ from tap_callcap.envelope import (
     read_page,
     scrub_message,
 )
+from tap_callcap.wire import ON_THE_WIRE, TooLargeError, open_session, read_body, root_cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from socket import socket
     from zoneinfo import ZoneInfo
-
-    from typing_extensions import Buffer
 
     from tap_callcap.values import JSON
     from tap_callcap.windows import Window
@@ -61,14 +53,16 @@ TRANSIENT = frozenset({408, 425, 429, *range(500, 1000)})
 SLOW_DOWN = frozenset({429, 503})
 LONGEST_BACKOFF = 60.0  # seconds between two tries, unless the server asks for more
 SLOWEST_PACE = 10.0  # seconds between two requests, however often the server says 429
-LARGEST_BODY = 256 * 2**20  # bytes; a page of 1,000 calls has about four million
-
-_ON_THE_WIRE = (requests.RequestException, HTTPError)
 _REMEDIES = dict.fromkeys(range(300, 400), "the API has moved: set api_url to its new address") | {
     400: "it refuses the request: check timezone and page_size",
     401: "the key is not valid: check api_key",
     403: "the key may not read this: check what its login may see",
     404: "there is no such address: check api_url",
+    407: "the proxy wants to know who asks: check HTTPS_PROXY",
+}
+_ADVICE = {
+    None: "; check the network, api_url and HTTPS_PROXY",
+    429: "; lower concurrency or set requests_per_second",
 }
 
 logger = logging.getLogger("tap-callcap")
@@ -163,17 +157,13 @@ class Client:
         self._timeout = timeout.total_seconds()
         self._retry_budget = retry_budget.total_seconds()
         self._pace = Pace(requests_per_second)
-        self._session = requests.Session()
-        self._session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
-        self._session.headers["Authorization"] = f"Bearer {api_key}"
-        self._session.auth = lambda request: request  # so that no .netrc replaces the key
-        self._session.verify = os.environ.get("SSL_CERT_FILE") or True  # requests knows the others
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # no shared state
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter(pool_maxsize=connections))
-        # Followed, a redirect may take the key elsewhere, or lose the query and so most calls.
-        self._session.get_redirect_target = lambda _: None  # type: ignore[assignment, method-assign]
+        self._session = open_session(
+            api_key=api_key, user_agent=user_agent, connections=connections
+        )
         self._said_no_date = False
+        self._counting = threading.Lock()
+        self.requests = 0
+        self.retries = 0  # of those, that repeat another one
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines hold whole queries
 
     def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
@@ -192,21 +182,34 @@ class Client:
 
         return self._get(CALLS_PATH, search.params(window, number), read)
 
-    def accounts(self) -> tuple[str, ...]:
-        """Ids of the accounts that the key sees, in order; that it answers shows it is alive."""
-        answer = self._get(ACCOUNTS_PATH, {}, lambda answer: answer)
+    def accounts(self, *, once: bool = False) -> tuple[str, ...]:
+        """Ids of the accounts that the key sees, in order; that it answers shows it is alive.
+
+        Who can do without them asks `once`, without another try.
+        """
+        answer = self._get(ACCOUNTS_PATH, {}, lambda answer: answer, once=once)
         if answer.code != requests.codes.ok:
             raise FatalAPIError(self._complaint(ACCOUNTS_PATH, answer.code, {}))
         return account_ids(answer.body)
 
-    def _get(self, path: str, params: Mapping[str, str], read: Callable[[Answer], T]) -> T:
+    def _get(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        read: Callable[[Answer], T],
+        *,
+        once: bool = False,
+    ) -> T:
         """`read` the answer, trying again until it is readable or the time for it is over."""
-        first = 0.0
+        first, budget = 0.0, 0.0 if once else self._retry_budget
         waits = backoff.expo(max_value=LONGEST_BACKOFF)
         next(waits)  # primes the generator: it yields its first wait after this
         for tries, longest in enumerate(waits, start=1):
             asked = self._pace.wait()
             first = first or asked
+            with self._counting:
+                self.requests += 1
+                self.retries += tries > 1
             try:
                 result = read(self._exchange(path, params))
             except RetriableAPIError as error:
@@ -217,17 +220,19 @@ class Client:
             wait = longest / 2 + backoff.full_jitter(longest / 2)  # so that clients spread
             pause = max(wait, _retry_after(getattr(failure.response, "headers", {})))
             elapsed = time.monotonic() - first
-            if elapsed + pause > self._retry_budget:
+            code = getattr(failure.response, "status_code", None)
+            if elapsed + pause > budget:
                 msg = (
                     f"{self._where(path)} failed: {failure}. Gave up at try {tries} after "
-                    f"{elapsed:.0f} s: retry_minutes allows {self._retry_budget:.0f} s"
+                    f"{elapsed:.0f} s: retry_minutes allows {budget:.0f} s"
                     + (f", and Callcap asks to wait {pause:.0f} s" if pause > wait else "")
+                    + _ADVICE.get(code, "")
                 )
                 raise FatalAPIError(msg)
             logger.warning(
                 "%s failed: %s. Try %d in %.1f s", self._where(path), failure, tries + 1, pause
             )
-            if getattr(failure.response, "status_code", None) in SLOW_DOWN:
+            if code in SLOW_DOWN:
                 self._pace.slow_down(pause, asked)
             else:
                 time.sleep(pause)
@@ -242,8 +247,11 @@ class Client:
             with self._session.get(
                 self._url + quote(path), params=params, timeout=timeout, stream=True
             ) as response:
-                body = _body(response)
-        except (*_ON_THE_WIRE, OSError, ValueError) as caught:
+                body = read_body(response)
+        except TooLargeError:
+            msg = f"{self._where(path)} failed: too large for a page: lower page_size"
+            raise FatalAPIError(msg) from None
+        except (*ON_THE_WIRE, OSError, ValueError) as caught:
             error = caught.with_traceback(None)  # its frames would keep the socket
         took = time.monotonic() - started
         if response is not None and response.status_code in TRANSIENT:  # though its body be cut
@@ -272,15 +280,16 @@ class Client:
 
     def _broken(self, path: str, error: Exception | None) -> Exception:
         """What to raise for an exchange that `error` broke off."""
-        cause = _cause(error)
+        cause = root_cause(error)
         if isinstance(cause, SSLCertVerificationError):
             why = "the server's certificate is not trusted: check REQUESTS_CA_BUNDLE and api_url"
-        elif not isinstance(error, _ON_THE_WIRE) or (
+        elif not isinstance(error, ON_THE_WIRE) or (
             isinstance(cause, ValueError) or getattr(cause, "library", "") == "X509"
         ):
             why = "it cannot be sent: check api_url, HTTPS_PROXY, REQUESTS_CA_BUNDLE, SSL_CERT_FILE"
         else:
-            return RetriableAPIError(f"the connection broke ({type(cause).__name__})")
+            through = " to the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
+            return RetriableAPIError(f"the connection{through} broke ({type(cause).__name__})")
         return FatalAPIError(f"{self._where(path)} failed: {why}")
 
     def _clock(self, response: requests.Response) -> datetime:
@@ -303,74 +312,6 @@ class Client:
 
     def _where(self, path: str) -> str:
         return f"GET {urlsplit(self._url).path}{path}"
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Connects, through whatever proxy, by connections that end in time."""
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as requests has it
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Connection):
-            pool.ConnectionCls = type("_Connection", (_Connection, pool.ConnectionCls), {})
-        return pool
-
-
-class _Connection(HTTPConnection):
-    """A connection whose timeout is that of the whole answer, headers and body.
-
-    A socket's own begins anew with every byte, so that an answer in drops would never end.
-    """
-
-    timeout: float
-
-    def response_class(  # type: ignore[override]  # called, never compared
-        self, sock: socket, debuglevel: int = 0, method: str | None = None
-    ) -> http_client.HTTPResponse:
-        response = http_client.HTTPResponse(sock, debuglevel, method)
-        incoming = _Incoming(sock, response.fp, time.monotonic() + self.timeout)
-        response.fp = BufferedReader(incoming)
-        return response
-
-
-class _Incoming(RawIOBase):
-    """What a socket receives up to a deadline."""
-
-    def __init__(self, sock: socket, file: BufferedReader, deadline: float) -> None:
-        self._sock = sock
-        self._file = file
-        self._deadline = deadline
-
-    def readable(self) -> bool:  # noqa: PLR6301 - what io asks of every stream
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
-        return self._file.readinto1(buffer)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def _cause(error: BaseException | None) -> BaseException | None:
-    """The one at the bottom of exceptions that wrap each other."""
-    for inner in (getattr(error, "reason", None), *getattr(error, "args", ())):
-        if isinstance(inner, (OSError, HTTPError, http_client.HTTPException)):
-            return _cause(inner)
-    return error
-
-
-def _body(response: requests.Response) -> bytes:
-    body = bytearray()
-    while block := response.raw.read1(2**16, decode_content=True):
-        body += block
-        if len(body) > LARGEST_BODY:
-            msg = f"GET {urlsplit(response.url).path} failed: too large for a page: lower page_size"
-            raise FatalAPIError(msg)
-    return bytes(body)
 
 
 def _json_object(body: bytes, response: requests.Response) -> dict[str, JSON]:

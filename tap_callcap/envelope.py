@@ -188,7 +188,18 @@ _PAGE_DECODER = msgspec.json.Decoder(_PageBody)
 
 
 def scrub_message(vendor: Mapping[str, JSON]) -> str:
-    """`status` and `message` of the vendor's error, without what may be a number or an address."""
-    words = " ".join(str(vendor.get(name) or "") for name in ("status", "message")).split()
-    safe = " ".join("…" if re.search(r"[\d@%]", word) else word for word in words)
-    return f" ({safe[:200]})" if safe else ""
+    """`status` and `message` of the vendor's error, without what may speak of a person.
+
+    Of each, plain words are kept: no numbers, no addresses, and no names, which are capitalized.
+    """
+    said = (str(vendor.get(name) or "").split() for name in ("status", "message"))
+    words = [
+        word if (_PLAIN_WORD if index else _FIRST_WORD).fullmatch(word) else "…"
+        for text in said
+        for index, word in enumerate(text)
+    ]
+    return f" ({' '.join(words)[:200]})" if words else ""
+
+
+_PLAIN_WORD = re.compile(r"[(\"'`]?[a-z_'-]+[.,:;!?)\"'`]{0,2}")
+_FIRST_WORD = re.compile(rf"[A-Z]?{_PLAIN_WORD.pattern}")

@@ -103,7 +103,7 @@ class CallsStream(CallcapStream):
     def _accounts(self, client: Client, seen: tuple[str, ...]) -> tuple[str, ...]:
         """Ids of the accounts that the key sees; those `seen` before where it may not list them."""
         try:
-            return client.accounts()
+            return client.accounts(once=True)
         except FatalAPIError as error:
             self.logger.info("%s; accounts granted later will not be noticed", error)
             return seen

@@ -88,7 +88,7 @@ class DirectClient:
         msg = "the answers contradict themselves"
         raise FatalAPIError(msg)
 
-    def accounts(self) -> tuple[str, ...]:
+    def accounts(self, *, once: bool = False) -> tuple[str, ...]:  # noqa: ARG002 - it never tries again
         """Ids of the accounts that the key sees."""
         answer = self._answer("/v2/get/accounts/", {})
         if answer.code != 200:

@@ -15,7 +15,7 @@ import pytest
 from singer_sdk.exceptions import FatalAPIError
 
 from fault_server import FaultServer, answer, compressed, good, redirect
-from tap_callcap import client as client_module
+from tap_callcap import wire
 from tap_callcap.client import BadRequestError, Client, Search
 from tap_callcap.envelope import ForeignZoneError, NothingFound, Page
 from tap_callcap.windows import Window
@@ -172,6 +172,7 @@ FINAL = {
     401: "the key is not valid: check api_key",
     403: "the key may not read this: check what its login may see",
     404: "there is no such address: check api_url",
+    407: "the proxy wants to know who asks: check HTTPS_PROXY",
     410: "check api_url",
     206: "check api_url",
 }
@@ -296,7 +297,7 @@ def test_without_a_date_this_machines_clock_serves(
 
 def test_a_body_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """More bytes than a page can have are not read, so that memory stays bounded."""
-    monkeypatch.setattr(client_module, "LARGEST_BODY", 1000)
+    monkeypatch.setattr(wire, "LARGEST_BODY", 1000)
     with FaultServer(answer(200, b" " * 1000 + b"{}")) as server:
         assert failure_of(client_of(server)).endswith("lower page_size")
     assert len(server.seen) == 1

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.exceptions import FatalAPIError
 
 from fault_server import FAULTS, SLOW_FAULTS, TOO_LONG, FaultServer, answer, good, head
 from tap_callcap import client as client_module
@@ -89,6 +90,9 @@ def test_a_fault_for_ever_ends(name: str, fast: FastTime, caplog: pytest.LogCapt
         message = failure_of(client_of(server, **settings_for(name, 0.1)))
     assert message.startswith("GET /v2/get/calls/ failed: ")
     assert ": retry_minutes allows 6 s" in message
+    advice = {"429": "lower concurrency or set requests_per_second", "503 with HTML": ""}
+    known = advice.get(name, "" if name.isdigit() else "check the network, api_url and HTTPS_PROXY")
+    assert message.endswith(known)
     assert 3 <= len(server.seen) <= 5
     assert sum(fast.slept) <= 6
     assert_nothing_leaks(caplog.text)
@@ -130,6 +134,27 @@ def test_a_server_that_is_down_is_one_line(fast: FastTime) -> None:
     message = failure_of(client_of(server, retry_budget=timedelta(minutes=10)))
     assert "the connection broke (NewConnectionError). Gave up at try " in message
     assert 400 < sum(fast.slept) <= 600
+
+
+def test_what_can_be_done_without_is_asked_for_once(fast: FastTime) -> None:
+    """Nobody waits for an answer that is good to have, and no more."""
+    with FaultServer(after=answer(500)) as server:
+        client = client_of(server, retry_budget=timedelta(minutes=10))
+        with pytest.raises(FatalAPIError, match="Gave up at try 1 after 0 s"):
+            client.accounts(once=True)
+    assert len(server.seen) == 1
+    assert fast.slept == []
+
+
+def test_requests_and_retries_are_counted(fast: FastTime) -> None:
+    """Every request counts, and those that repeat another one once more."""
+    with FaultServer(answer(500), answer(429), good(), good(), answer(401)) as server:
+        client = client_of(server, retry_budget=timedelta(minutes=10))
+        page_of(client)
+        page_of(client)
+        failure_of(client)
+    assert (client.requests, client.retries) == (5, 2)
+    assert len(fast.slept) >= 2
 
 
 def test_waits_grow(fast: FastTime) -> None:

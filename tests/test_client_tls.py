@@ -130,7 +130,7 @@ def test_a_proxy_that_refuses_is_asked_again(monkeypatch: pytest.MonkeyPatch) ->
     with FaultServer(after=answer(407)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         message = failure_of(client_of(proxy, api_url="https://127.0.0.1:9/v2"))
-    assert "the connection broke (" in message
+    assert "the connection to the proxy broke (" in message
     assert "Gave up at try 1" in message
 
 

@@ -278,11 +278,13 @@ def test_an_answer_without_a_zone_is_an_error(body: dict[str, JSON]) -> None:
         ({"message": None, "status": 500}, " (…)"),
         ({"message": "a" * 300}, f" ({'a' * 200})"),
         ({"call": "canary"}, ""),
+        ({"status": "OK", "message": "Call of Jane DOE-Roe lost"}, " (… Call of … … lost)"),
+        ({"message": "No: (see the 'notes'), Özal ünal x.y/z"}, " (No: (see the 'notes'), … … …)"),
     ],
-    ids=["empty", "status", "both", "personal", "code", "long", "body"],
+    ids=["empty", "status", "both", "personal", "code", "long", "body", "names", "marks"],
 )
-def test_the_vendors_words_are_shown_without_numbers_and_addresses(
+def test_the_vendors_words_are_shown_without_what_may_be_personal(
     vendor: dict[str, JSON], said: str
 ) -> None:
-    """The vendor's message helps a person, but telephone numbers and addresses stay out of it."""
+    """The vendor's message helps a person, but numbers, addresses and names stay out of it."""
     assert scrub_message(vendor) == said
