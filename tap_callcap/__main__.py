@@ -5,24 +5,44 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+from typing import NoReturn
 
+import click
+
+from tap_callcap.log import one_line, protect_log, traceback_without_values
 from tap_callcap.tap import TapCallcap
 
 logger = logging.getLogger("tap-callcap")
 
 
-def main() -> None:
-    """Run the command, and exit 1 with one line where it fails."""
+def main() -> NoReturn:
+    """Run the command; where it fails, exit with one line."""
     # Records live for a moment, everything else for good: look for garbage seldom.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     try:
-        TapCallcap.cli()
-    except KeyboardInterrupt:
+        command = TapCallcap.cli
+    except Exception as error:  # noqa: BLE001 - a file in YAML, of which anything can be wrong
+        protect_log([])
+        _fail(
+            "The log cannot be set up: check TAP_CALLCAP_LOGLEVEL and SINGER_SDK_LOG_CONFIG", error
+        )
+    logger.disabled = False  # as by any log config that does not name it: errors must be seen
+    protect_log([])
+    try:
+        sys.exit(command(standalone_mode=False))  # with the code of --version and the like
+    except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
-    except Exception as error:
-        logger.error("%s", error, exc_info=logger.isEnabledFor(logging.DEBUG))  # noqa: TRY400
-        sys.exit(1)
+    except click.ClickException as error:
+        _fail(error.format_message(), error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one line
+        _fail(one_line(error), error)
+
+
+def _fail(line: str, error: Exception) -> NoReturn:
+    logger.error("%s", line)
+    logger.debug("%s", traceback_without_values(error))
+    sys.exit(1)
 
 
 if __name__ == "__main__":

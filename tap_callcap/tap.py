@@ -8,6 +8,8 @@ import sys
 import threading
 from copy import deepcopy
 from functools import partial
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dotenv import find_dotenv, load_dotenv
@@ -16,6 +18,8 @@ from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty  # noqa: PLC2701 - as its users
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
+from tap_callcap.inputs import check_catalog, check_selected, check_state, read_json_object
+from tap_callcap.log import protect_log
 from tap_callcap.messages import BlockWriter
 from tap_callcap.settings import SETTINGS, problems, read_environment
 from tap_callcap.streams import STREAMS
@@ -24,12 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    from click import Context, Option
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.plugin_base import _ConfigInput
     from singer_sdk.singerlib.encoding import GenericSingerWriter
 
     from tap_callcap.schema import JSONSchema
     from tap_callcap.streams import CallsStream
 
+FROM_ENVIRONMENT = "ENV"  # instead of a file
 LONGEST_GOODBYE = 5.0  # seconds from a signal to the end, whatever the target does
 
 
@@ -51,12 +58,36 @@ class TapCallcap(Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.input_catalog is not None:
+            check_selected(each for each in self.streams.values() if isinstance(each, STREAMS))
+
+    @classmethod
+    def cb_config(cls, ctx: Context, param: Option, value: tuple[str, ...]) -> _ConfigInput:
+        """Read the config, and keep what is secret in it out of the log from here on."""
+        for name in value:
+            if name != FROM_ENVIRONMENT:
+                read_json_object(partial(Path(name).read_text, encoding="utf-8"), f"config {name}")
+        given = super().cb_config(ctx, param, value)
+        config = given.config | (cls._env_var_config if given.parse_env else {})
+        parts = cls.config_jsonschema["properties"].items()
+        secrets = (config.get(name) for name, part in parts if part.get("secret"))
+        protect_log(secret for secret in secrets if isinstance(secret, str) and secret)
+        return given
+
     @classmethod
     def invoke(cls, **options: Any) -> None:
-        """Run the command; a wrong config is one line, where the SDK writes several."""
+        """Run the command; what is wrong with its files is one line."""
+        names = [stream.name for stream in STREAMS]
+        for option, check in (("state", check_state), ("catalog", check_catalog)):
+            if options.get(option) is not None:
+                text, value = read_json_object(options[option].read, option)
+                check(value, names)
+                options[option] = StringIO(text)
         try:
             super().invoke(**options)
-        except ConfigValidationError as error:
+        except ConfigValidationError as error:  # of which the SDK would write several lines
             raise ConfigurationError(str(error)) from None
 
     def discover_streams(self) -> Sequence[CallsStream]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from histories import KillableWriter
+from running import discovered
 from tap_callcap import __main__ as command
 from tap_callcap import tap
 from tap_callcap.messages import BlockWriter
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 def _as_it_was() -> Iterator[None]:
     """Put back what the command's entry changes for its process."""
     hook, handlers = sys.excepthook, list(logging.getLogger().handlers)
+    filters = [(each, list(each.filters)) for each in handlers]
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     thresholds = gc.get_threshold()
     yield
     sys.excepthook = hook
     logging.captureWarnings(capture=False)
     logging.getLogger().handlers = handlers
+    logging.raiseExceptions = True
+    for each, before in filters:
+        each.filters = before
     for number, handler in signals.items():
         signal.signal(number, handler)
     gc.unfreeze()
@@ -80,7 +85,7 @@ def test_an_error_is_one_line_unless_debugging(
         assert ended(monkeypatch, option) == 1
     (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
     assert "check api_key" in error.message
-    assert bool(error.exc_info) == (level == "DEBUG")
+    assert ("in _exchange" in caplog.text) == (level == "DEBUG")
 
 
 def test_a_wrong_config_is_one_line(
@@ -97,11 +102,82 @@ def test_a_wrong_config_is_one_line(
 def test_an_interrupt_before_the_run_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGINT while Python still starts is no traceback either."""
 
-    def interrupted() -> None:
+    def interrupted(**_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(TapCallcap, "cli", interrupted)
     assert ended(monkeypatch) == 130
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_what_nobody_foresaw_is_one_line_without_its_message(
+    level: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of the tap is told by type and place; its message may quote a call."""
+
+    def failing(value: str = "-".join(["316", "555"]), **_: object) -> None:
+        int(value)
+
+    monkeypatch.setattr(TapCallcap, "cli", failing)
+    caplog.set_level(level)
+    assert ended(monkeypatch) == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert error.message.startswith("ValueError in test_main, line ")
+    assert ("in failing" in caplog.text) == (level == "DEBUG")
+    assert "316-555" not in caplog.text
+
+
+def test_a_wrong_option_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What click would write in three lines, with exit 2, is one line and exit 1."""
+    assert ended(monkeypatch, "--nothing") == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert error.message.startswith("No such option")
+
+
+def test_a_log_that_cannot_be_set_up_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before there is a log, an error is one line as well."""
+    monkeypatch.setenv("TAP_CALLCAP_LOGLEVEL", "loud")
+    assert ended(monkeypatch, "--version") == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert error.message.startswith("The log cannot be set up: ")
+
+
+@pytest.mark.parametrize("option", ["--version", "--help", "--about"])
+def test_who_only_asks_gets_an_answer(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options that end early end with 0."""
+    assert ended(monkeypatch, option) == 0
+
+
+def test_files_are_checked_and_secrets_hidden(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """State and catalog are read; a key from a file or the environment stays out of the log."""
+    (tmp_path / "state.json").write_text('{"bookmarks": {"calls": {}}}', encoding="utf-8")
+    (tmp_path / "catalog.json").write_text(json.dumps(discovered()), encoding="utf-8")
+    (tmp_path / ".env").write_text("TAP_CALLCAP_RETRY_MINUTES=0", encoding="utf-8")
+    key, url = "c4n4ry-of-a-file", "http://127.0.0.1:9/c4n4ry-of-a-file/c4n4ry-around"
+    monkeypatch.setenv("TAP_CALLCAP_API_URL", url)
+    options = [config_file(tmp_path, api_key=key), "--config=ENV"]
+    options += ["--state=state.json", "--catalog=catalog.json"]
+    assert ended(monkeypatch, *options) == 1
+    assert "GET /…/c4n4ry-around/get/calls/ failed" in caplog.text
+    monkeypatch.setenv("TAP_CALLCAP_API_KEY", "c4n4ry-around")
+    assert ended(monkeypatch, *options) == 1
+    assert "GET /c4n4ry-of-a-file/…/get/calls/ failed" in caplog.text
+
+
+def test_a_wrong_file_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The state of another tap ends the command before anything is asked."""
+    (tmp_path / "state.json").write_text('{"bookmarks": {"a": {}}}', encoding="utf-8")
+    assert ended(monkeypatch, config_file(tmp_path, api_key="key"), "--state=state.json") == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert "another tap's" in error.message
 
 
 @pytest.fixture

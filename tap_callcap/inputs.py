@@ -1,0 +1,180 @@
+"""What the command is given in files, checked before anything is asked of Callcap. Pure.
+
+Whatever is wrong is one line that says where. No line shows a value: it may be the key.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
+from singer_sdk.exceptions import ConfigurationError
+from singer_sdk.helpers._util import load_json  # noqa: PLC2701 - as the SDK reads it again
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tap_callcap.streams import CallsStream
+
+TEXT = {"type": "string"}
+TEXT_OR_NONE = {"type": ["string", "null"]}
+TEXTS_OR_NONE = {"type": ["array", "null"], "items": TEXT}
+KINDS = {"enum": ["array", "boolean", "integer", "null", "number", "object", "string"]}
+
+STATE = Draft202012Validator({
+    "type": "object",
+    "properties": {
+        "bookmarks": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {
+                    "partitions": {"type": "array", "items": {"type": "object"}},
+                    "progress_markers": {"type": "object"},
+                },
+            },
+        }
+    },
+})
+CATALOG = Draft202012Validator({
+    "type": "object",
+    "required": ["streams"],
+    "properties": {"streams": {"type": "array", "items": {"$ref": "#/$defs/stream"}}},
+    "$defs": {
+        "stream": {
+            "type": "object",
+            "required": ["tap_stream_id", "schema"],
+            "properties": {
+                "tap_stream_id": TEXT,
+                "schema": {"$ref": "#/$defs/record"},
+                "key_properties": TEXTS_OR_NONE,
+                "replication_key": TEXT_OR_NONE,
+                "replication_method": {"enum": [None, "INCREMENTAL", "FULL_TABLE"]},
+                "metadata": {"type": "array", "items": {"$ref": "#/$defs/metadata"}},
+            },
+        },
+        "record": {"required": ["properties"], "$ref": "#/$defs/property"},
+        "property": {
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "type": {"anyOf": [KINDS, {"type": "array", "items": KINDS, "minItems": 1}]},
+                "properties": {
+                    "type": "object",
+                    "additionalProperties": {"$ref": "#/$defs/property"},
+                },
+                "items": {"$ref": "#/$defs/property"},
+            },
+        },
+        "metadata": {
+            "type": "object",
+            "required": ["breadcrumb", "metadata"],
+            "properties": {
+                "breadcrumb": {"type": "array", "items": TEXT},
+                "metadata": {
+                    "type": "object",
+                    "properties": {
+                        "table-key-properties": TEXTS_OR_NONE,
+                        "replication-key": TEXT_OR_NONE,
+                    },
+                },
+            },
+        },
+    },
+})
+
+
+def read_json_object(read: Callable[[], str], name: str) -> tuple[str, dict[str, Any]]:
+    """What `read` returns, the text of a JSON object that was given as `name`; and the object.
+
+    Raises:
+        ConfigurationError: If it is something else.
+    """
+    text = ""
+    try:
+        text = read()
+        value: Any = load_json(text)
+    except (ValueError, RecursionError):
+        msg = f"The {name} is not JSON" + ("" if text.strip() else ": it is empty or no text")
+        raise ConfigurationError(msg) from None
+    if not isinstance(value, dict):
+        msg = f"The {name} must be a JSON object"
+        raise ConfigurationError(msg)
+    return text, value
+
+
+def check_state(state: Mapping[str, Any], streams: Sequence[str]) -> None:
+    """Check that `state` is one of this tap, which has `streams`.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    _check(STATE, state, "state")
+    bookmarks = state.get("bookmarks")
+    if state and bookmarks is None:
+        msg = "The state has no bookmarks: give what this tap's last STATE message had as its value"
+        raise ConfigurationError(msg)
+    if bookmarks and not set(bookmarks) & set(streams):
+        msg = (
+            f"The state has bookmarks of {', '.join(map(repr, sorted(bookmarks)[:3]))}, but not of "
+            f"{' or '.join(streams)}: it is another tap's, and each needs its own"
+        )
+        raise ConfigurationError(msg)
+
+
+def check_catalog(catalog: Mapping[str, Any], streams: Sequence[str]) -> None:
+    """Check that `catalog` is one of this tap, which has `streams`.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    _check(CATALOG, catalog, "catalog")
+    for entry in catalog["streams"]:
+        name = entry["tap_stream_id"]
+        if name not in streams:
+            near = get_close_matches(name, streams, n=1)
+            hint = f"did you mean {near[0]}?" if near else "--discover shows those that there are"
+            msg = f"The catalog has a stream {name!r}, which there is not: {hint}"
+            raise ConfigurationError(msg)
+
+
+def check_selected(streams: Iterable[CallsStream]) -> None:
+    """Check that, of `streams` as the catalog left them, some are selected and can be read.
+
+    Raises:
+        ConfigurationError: If not.
+    """
+    selected = [stream for stream in streams if stream.selected]
+    if not selected:
+        msg = "The catalog selects no stream: set `selected` in the metadata of those to read"
+        raise ConfigurationError(msg)
+    for stream in selected:
+        shipped = type(stream)
+        keys = [*shipped.primary_keys, shipped.replication_key]
+        absent = [key for key in keys if key not in stream.effective_schema["properties"]]
+        if absent:
+            wrong = f"no property {' and '.join(map(str, absent))}"
+        elif not set(shipped.primary_keys) <= set(stream.primary_keys):
+            wrong = f"no {' and '.join(shipped.primary_keys)} among the key_properties"
+        elif stream.replication_key != shipped.replication_key and (
+            stream.forced_replication_method != REPLICATION_FULL_TABLE
+        ):
+            wrong = f"no replication_key {shipped.replication_key}"
+        else:
+            continue
+        msg = f"The catalog's stream {stream.name} has {wrong}: make it anew by --discover"
+        raise ConfigurationError(msg)
+
+
+def _check(shape: Draft202012Validator, value: Mapping[str, Any], name: str) -> None:
+    try:
+        error = next(shape.iter_errors(value), None)
+    except RecursionError:
+        msg = f"The {name} is nested too deep"
+        raise ConfigurationError(msg) from None
+    if error is not None:
+        place = ".".join(map(str, error.absolute_path)) or "its top"
+        msg = f"The {name} is not one that this tap can have written: it is wrong at {place}"
+        raise ConfigurationError(msg)
