@@ -43,6 +43,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._since = 0.0
         self._last_state = b""
         self._is_writing = False
+        self.waited = 0.0  # seconds, for whoever reads what is written
         self._stop: Callable[[], NoReturn] | None = None
 
     def serialize_message(self, message: Message) -> bytes:
@@ -78,11 +79,13 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             return
         block, self._lines = self._lines, bytearray()
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
+        started = time.monotonic()
         if hasattr(out, "buffer"):
             out.buffer.write(block)
         else:
             out.write(block.decode())
         out.flush()
+        self.waited += time.monotonic() - started
 
     def stop(self, leave: Callable[[], NoReturn]) -> None:
         """End with whole lines, the last of them the last STATE, then `leave`.

@@ -33,7 +33,7 @@ from tap_callcap.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_callcap.client import Client
     from tap_callcap.records import Call
@@ -72,17 +72,26 @@ class Replication:
         settings: The run's settings.
         detail: Which sections of a call the API shall send, as its `detail` parameter has it.
         bookmark: Where an earlier run ended, none for the beginning.
+        waited: Says for how many seconds the target has kept the run waiting.
     """
 
     def __init__(
-        self, client: Client, settings: Settings, *, detail: str, bookmark: datetime | None
+        self,
+        client: Client,
+        settings: Settings,
+        *,
+        detail: str,
+        bookmark: datetime | None,
+        waited: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._client = client
         self._settings = settings
         self._detail = detail
         self._bookmark = bookmark
+        self._waited = waited
         self._longest = timedelta.max
-        self._progress_at = 0.0
+        self._calls = 0
+        self._progress_at = time.monotonic()
         self.zone = settings.zone
 
     def run(self) -> Iterator[list[Call] | Checkpoint]:
@@ -164,20 +173,21 @@ class Replication:
         )
         reader.longest = self._longest
         window, first = _first_window(span, opening, reader)
-        until = span.start
+        whole = Window(span.start, span.start)
         for event in reader.read(window, partial(_following, span, reader), first):
             if isinstance(event, Whole):
-                until = event.window.end
+                whole = event.window
                 if opening.is_zone_sure:
-                    yield Checkpoint(until)
-                self._report(span, until)
+                    yield Checkpoint(whole.end)
             else:
+                self._calls += len(event)
                 yield event
-        if until < span.upper:
+            self._report(span, whole)
+        if whole.end < span.upper:
             logger.info(
                 "More calls were modified from %s on than a page holds, and too lately to be "
                 "read page by page: they are left to the next run",
-                format_instant(until),
+                format_instant(whole.end),
             )
         if not opening.is_zone_sure:
             logger.warning("Callcap has no calls for this key: the bookmark stays where it was")
@@ -206,12 +216,25 @@ class Replication:
         )
         return span
 
-    def _report(self, span: Range, until: datetime) -> None:
-        """Say how far the run is, now and then."""
+    def _report(self, span: Range, whole: Window) -> None:
+        """Say how far the run is, `whole` being its last window, now and then."""
         if time.monotonic() - self._progress_at >= PROGRESS_EVERY:
             self._progress_at = time.monotonic()
-            share = (until - span.start) / (span.upper - span.start)
-            logger.info("Read up to %s, %.0f %% of the range", format_instant(until), 100 * share)
+            logger.info(
+                "Read up to %s by a window of %s, %.0f %% of the range: %s",
+                format_instant(whole.end),
+                whole.length,
+                100 * ((whole.end - span.start) / (span.upper - span.start)),
+                self.effort,
+            )
+
+    @property
+    def effort(self) -> str:
+        """What the run has done so far, for people."""
+        return (
+            f"{self._calls:,} calls, {self._client.requests:,} requests, "
+            f"{self._client.retries:,} retries, {self._waited():.0f} s waited for the target"
+        )
 
 
 def _local_now(start: datetime) -> datetime:

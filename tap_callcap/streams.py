@@ -44,6 +44,7 @@ class CallsStream(CallcapStream):
             settings,
             detail=self._detail(),
             bookmark=self.bookmark if is_incremental else None,
+            waited=lambda: getattr(self._tap.message_writer, "waited", 0.0),
         )
         shape = None
         for event in replication.run():
@@ -53,7 +54,8 @@ class CallsStream(CallcapStream):
                 continue
             shape = shape or self.compiled(replication.zone)
             yield from map(shape, event)
-        self.logger.info("Done: data as of %s", self._bookmark_text() or "no window yet")
+        data_as_of = self._bookmark_text() or "no window yet"
+        self.logger.info("Done: data as of %s; %s", data_as_of, replication.effort)
 
     @property
     def bookmark(self) -> datetime | None:

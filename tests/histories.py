@@ -74,8 +74,11 @@ class KillableWriter(GenericSingerWriter[str, Message]):
 class DirectClient:
     """The tap's client without HTTP: the same queries, the same reading of answers."""
 
+    retries = 0  # are not counted
+
     def __init__(self, callcap: Callcap) -> None:
         self._callcap = callcap
+        self.requests = 0
 
     def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
         """Ask for a page; an answer that contradicts itself is asked for three times."""
@@ -97,6 +100,7 @@ class DirectClient:
         return account_ids(answer.body)
 
     def _answer(self, path: str, params: Mapping[str, str]) -> Answer:
+        self.requests += 1
         answer = self._callcap.answer(path, params, "Bearer sandbox")
         if answer.status == 400:
             msg = "Callcap answered 400"

@@ -150,6 +150,18 @@ def test_any_other_message_goes_out_at_once_behind_its_records(
     assert clock.now == Clock.now
 
 
+def test_time_waited_for_the_target_is_told(
+    out: Output, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What writing and flushing takes adds up; what lies between does not."""
+    writer = BlockWriter()
+    monkeypatch.setattr(out, "flush", lambda: setattr(clock, "now", clock.now + 2.5))
+    writer.write_message(STATE)
+    clock.now += 100
+    writer.write_message(SCHEMA)
+    assert writer.waited == pytest.approx(5)
+
+
 def test_a_flush_of_nothing_writes_nothing(out: Output) -> None:
     """Neither a new writer nor one that has just written has anything to write."""
     writer = BlockWriter()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
@@ -13,6 +15,7 @@ import pytest
 
 from histories import BEGINNING, History, live_through, random_history, read_with_tap
 from running import bookmark_of, expected_record, run_command, run_tap, state_at
+from tap_callcap import replication
 from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Moods, Sandbox, made_up_calls
 
 if TYPE_CHECKING:
@@ -242,5 +245,40 @@ def test_the_log_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     """A run says where it starts and up to when its data are, and little in between."""
     book = CallBook(made_up_calls(100, seed=6, start=NOW - timedelta(days=900), end=NOW))
     with caplog.at_level(logging.INFO):
-        run_tap(Callcap(book, clock=lambda: NOW), page_size=1)
-    assert len(caplog.records) < 15
+        run = run_tap(Callcap(book, clock=lambda: NOW), page_size=1)
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("tap-")]
+    assert len(lines) == 4
+    assert lines[2] == (
+        "Reading calls modified from 2000-01-01T00:00:00Z to 2026-03-03T14:58:00Z, asked in UTC, "
+        "detail all,import,notes,scorecards,sentiment,summaries"
+    )
+    assert re.fullmatch(
+        rf"Done: data as of {bookmark_of(run.state)}; 100 calls, \d{{3}} requests, 0 retries, "
+        "0 s waited for the target",
+        lines[3],
+    )
+
+
+def test_progress_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every ten seconds a run says how far it is, and what it took; here it says so always."""
+    monkeypatch.setattr(replication, "PROGRESS_EVERY", 0.0)
+    book = CallBook(made_up_calls(100, seed=6, start=NOW - timedelta(days=900), end=NOW))
+    with caplog.at_level(logging.INFO):
+        run_tap(Callcap(book, clock=lambda: NOW), page_size=20, concurrency=1)
+    told = [
+        re.fullmatch(
+            r"Read up to (\S+Z) by a window of (.*), (\d+) % of the range: "
+            r"(\d+) calls, (\d+) requests, 0 retries, 0 s waited for the target",
+            record.getMessage(),
+        )
+        for record in caplog.records
+        if record.getMessage().startswith("Read up to")
+    ]
+    found = [match.groups() for match in told if match is not None]
+    assert len(found) == len(told) > 10
+    for earlier, later in pairwise(found):
+        assert earlier[0] <= later[0]
+        assert [int(part) for part in earlier[2:]] <= [int(part) for part in later[2:]]
+    assert found[-1][2:4] == ("100", "100")
