@@ -106,6 +106,35 @@ class Replication:
         self.zone = opening.search.zone
         yield from self._read(opening, self._range(opening.answer.clock))
 
+    def check(self) -> str:
+        """Prove by two requests or so that a run can work; returns what was found, for people.
+
+        Raises:
+            FatalAPIError: If it cannot, with what to do.
+        """
+        opening = self._open()
+        clock = opening.answer.clock
+        ahead = timedelta(seconds=round((clock - datetime.now(UTC)).total_seconds()))
+        if abs(ahead) > FUTURE:
+            msg = (
+                f"Callcap's clock says {format_instant(clock.replace(microsecond=0))}, which is "
+                f"{abs(ahead)} from this machine's: correct this one; if it is right, see whether "
+                "a proxy on the way to api_url gives old answers"
+            )
+            raise FatalAPIError(msg)
+        page = self._over_all_times(opening.search, clock)
+        if isinstance(page, NothingFound):
+            self._client.accounts()
+            found = "no calls yet"
+        else:
+            found = f"{len(page.calls):,} of {page.total_records:,} calls on the first page"
+            if len(page.calls) < min(page.total_records, opening.search.page_size):
+                logger.warning("Callcap's pages are smaller: set page_size to %d", len(page.calls))
+        return (
+            f"Callcap takes the key and timezone {opening.search.zone.key}, and shows {found}; "
+            f"its clock is {ahead.total_seconds():+.0f} s from this machine's"
+        )
+
     def _start(self, zone: ZoneInfo) -> datetime:
         start = self._settings.start_date or ALL_HISTORY
         if self._bookmark is not None:
@@ -147,15 +176,19 @@ class Replication:
         search = replace(search, last_day=needed)
         if needed > last_day:
             answer = self._client.calls(search, window, 1)
-        is_zone_sure = isinstance(answer, Page) or self._finds_any(search, answer.clock)
+        is_zone_sure = isinstance(answer, Page) or isinstance(
+            # Answers without a page echo no zone.
+            self._over_all_times(replace(search, page_size=1), answer.clock),
+            Page,
+        )
         return _Opening(search, window, answer, is_zone_sure)
 
-    def _finds_any(self, search: Search, now: datetime) -> bool:
-        """Whether a search over all times finds a call; answers without a page echo no zone."""
+    def _over_all_times(self, search: Search, now: datetime) -> Page | NothingFound:
+        """The first page of a search over all times, or the latest that the API takes."""
         window = Window(ALL_HISTORY, now + DAY)
         while True:
             try:
-                return isinstance(self._client.calls(replace(search, page_size=1), window, 1), Page)
+                return self._client.calls(search, window, 1)
             except BadRequestError:
                 window = cut(window, 2, search.zone)[-1]
                 if window.length < DAY:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_callcap.records import Record
+
+CHECKED_FOR = timedelta(seconds=20)  # who checks waits for the answer
 
 
 class CallsStream(CallcapStream):
@@ -56,6 +60,18 @@ class CallsStream(CallcapStream):
             yield from map(shape, event)
         data_as_of = self._bookmark_text() or "no window yet"
         self.logger.info("Done: data as of %s; %s", data_as_of, replication.effort)
+
+    def check(self) -> None:
+        """Say what proves that this stream can be read.
+
+        Raises:
+            FatalAPIError: If it cannot, with what to do.
+        """
+        given = Settings.from_config(self.config)
+        settings = replace(given, retry_budget=min(given.retry_budget, CHECKED_FOR))
+        client = _client(settings)
+        replication = Replication(client, settings, detail=self._detail(), bookmark=None)
+        self.logger.info("%s", replication.check())
 
     @property
     def bookmark(self) -> datetime | None:

@@ -12,11 +12,13 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from click import Option
 from dotenv import find_dotenv, load_dotenv
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty  # noqa: PLC2701 - as its users
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_callcap.inputs import check_catalog, check_selected, check_state, read_json_object
 from tap_callcap.log import protect_log
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from click import Context, Option
+    from click import Command, Context
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.plugin_base import _ConfigInput
     from singer_sdk.singerlib.encoding import GenericSingerWriter
@@ -75,6 +77,31 @@ class TapCallcap(Tap):
         secrets = (config.get(name) for name, part in parts if part.get("secret"))
         protect_log(secret for secret in secrets if isinstance(secret, str) and secret)
         return given
+
+    @classmethod
+    def get_singer_command(cls) -> Command:
+        """The command, with what `--test` means here."""
+        command = super().get_singer_command()
+        for param in command.params:
+            if isinstance(param, Option) and param.name == "test":
+                param.help = (
+                    "Ask Callcap whether key, timezone and page_size work, without reading calls; "
+                    "--test=schema writes the schemas and asks nothing."
+                )
+        return command
+
+    @classmethod
+    def cb_test(cls, ctx: Context, param: Option, value: str) -> None:
+        """Prove that each stream can be read; the SDK would write a record, if there is any."""
+        if value in {CliTestOptionValue.Disabled.value, CliTestOptionValue.Schema.value}:
+            super().cb_test(ctx, param, value)
+            return
+        given: _ConfigInput = ctx.params["config"]
+        tap = cls(config=given.config, parse_env_config=given.parse_env)
+        for stream in tap.streams.values():
+            if isinstance(stream, STREAMS):
+                stream.check()
+        ctx.exit()
 
     @classmethod
     def invoke(cls, **options: Any) -> None:

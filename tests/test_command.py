@@ -131,19 +131,22 @@ def test_settings_come_from_dotenv_in_the_working_folder(sandbox: Sandbox, tmp_p
     assert run.ids == sandbox.book.ids
 
 
-def test_the_connection_test_passes(sandbox: Sandbox, tmp_path: Path) -> None:
-    """`--test` ends with 0 when the key works."""
-    run = run_command("--test", folder=tmp_path, config=config_for(sandbox))
+def test_the_connection_test_says_what_it_proved(sandbox: Sandbox, tmp_path: Path) -> None:
+    """`--test` ends with 0 when a run can work, in two requests and without a record."""
+    run = run_command("--test", folder=tmp_path, config=config_for(sandbox, page_size=100))
     assert run.code == 0, run.log
-    assert len(run.records) == 1
+    assert "Callcap takes the key and timezone UTC, and shows 100 of 250 calls on the" in run.log
+    assert "first page; its clock is +0 s from this machine's" in run.log
+    assert run.messages == []
+    assert len(sandbox.callcap.requests) == 2
 
 
-@pytest.mark.parametrize("empty_search", ["list", "404"])
-def test_the_connection_test_passes_for_an_empty_account(empty_search: Any, tmp_path: Path) -> None:
-    """`--test` ends with 0 when the account has no calls yet."""
-    with Sandbox(CallBook(), moods=Moods(empty_search=empty_search)) as sandbox:
-        config = config_for(sandbox, api_key="sandbox")
-        assert run_command("--test", folder=tmp_path, config=config).code == 0
+def test_the_connection_test_can_be_of_the_schema(tmp_path: Path) -> None:
+    """`--test=schema` writes SCHEMA messages and asks nothing, as the SDK has it."""
+    config = {"api_key": KEY, "api_url": "http://127.0.0.1:9/v2"}
+    run = run_command("--test=schema", folder=tmp_path, config=config)
+    assert run.code == 0, run.log
+    assert [message["type"] for message in run.messages] == ["SCHEMA"]
 
 
 def errors_of(log: str) -> list[str]:

@@ -153,6 +153,32 @@ def test_who_only_asks_gets_an_answer(option: str, monkeypatch: pytest.MonkeyPat
     assert ended(monkeypatch, option) == 0
 
 
+def test_help_says_what_the_test_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--test` is this tap's own, and so is what `--help` says of it."""
+    assert ended(monkeypatch, "--help") == 0
+    assert "Ask Callcap whether key, timezone and page_size work" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+@pytest.mark.parametrize("option", ["--test", "--test=schema"])
+def test_a_test_ends_with_0(
+    option: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One asks and writes nothing, the other writes a SCHEMA and asks nothing."""
+    with Sandbox(CallBook()) as sandbox:
+        config = config_file(tmp_path, api_key="sandbox", api_url=sandbox.url)
+        assert ended(monkeypatch, option, config) == 0
+    out = capsys.readouterr().out
+    assert ('"type":"SCHEMA"' in out) == (option == "--test=schema")
+    assert bool(sandbox.callcap.requests) == (option == "--test")
+
+
 def test_files_are_checked_and_secrets_hidden(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

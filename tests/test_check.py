@@ -1,0 +1,138 @@
+"""`--test` proves that a run can work, or says in one line why not."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, get_args
+from unittest.mock import patch
+
+import pytest
+from singer_sdk.exceptions import FatalAPIError
+
+from fault_server import FaultServer, answer, good
+from histories import DirectClient
+from tap_callcap import client as client_module
+from tap_callcap import streams
+from tap_callcap.sandbox import Answer, CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.streams import CHECKED_FOR, CallsStream
+from tap_callcap.tap import TapCallcap
+from test_client_faults import FastTime
+
+if TYPE_CHECKING:
+    from tap_callcap.sandbox import Asked
+
+NOW = datetime.now(timezone.utc)
+
+
+def stream_of(**settings: Any) -> CallsStream:
+    """The stream of calls of a tap with these settings."""
+    stream = TapCallcap(config={"api_key": "sandbox", **settings}).streams["calls"]
+    assert isinstance(stream, CallsStream)
+    return stream
+
+
+def checked(callcap: Callcap, **settings: Any) -> None:
+    """Check a tap against a Callcap without HTTP."""
+    with patch.object(streams, "_client", lambda _: DirectClient(callcap)):
+        stream_of(**settings).check()
+
+
+def callcap_with(calls: int, *, clock: timedelta = timedelta(0), **moods: Any) -> Callcap:
+    """A Callcap of so many calls, whose clock is as far ahead of this machine's."""
+    book = CallBook(made_up_calls(calls, seed=2, start=NOW - timedelta(days=900), end=NOW))
+    now = datetime.now(timezone.utc) + clock
+    return Callcap(book, clock=lambda: now, moods=Moods(**moods))
+
+
+def told(caplog: pytest.LogCaptureFixture) -> str:
+    """All that was logged."""
+    return "\n".join(record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("empty_search", get_args(Moods.__annotations__["empty_search"]))
+def test_an_empty_account_passes(empty_search: str, caplog: pytest.LogCaptureFixture) -> None:
+    """However an API says that there are no calls, a key without calls works."""
+    caplog.set_level(logging.INFO)
+    callcap = callcap_with(0, empty_search=empty_search)
+    checked(callcap)
+    shows = "no calls yet" if empty_search in {"404", "204"} else "0 of 0 calls on the first page"
+    assert f"takes the key and timezone UTC, and shows {shows}" in told(caplog)
+    assert len(callcap.requests) <= 4
+
+
+@pytest.mark.parametrize(
+    ("moods", "words"),
+    [
+        ({}, "timezone UTC, and shows 20 of 30 calls"),
+        ({"utc": "refused"}, "timezone US/Arizona, and shows 20 of 30 calls"),
+        ({"utc": "ignored"}, "timezone US/Arizona, and shows 20 of 30 calls"),
+        ({"show_cap": 7}, "shows 7 of 30 calls"),
+        ({"max_range_days": 20}, "timezone UTC, and shows "),
+        ({"max_page": 1}, "shows 20 of 30 calls"),
+    ],
+    ids=["plain", "zone refused", "zone ignored", "smaller pages", "no wide search", "no depth"],
+)
+def test_what_was_proved_is_told(
+    moods: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The zone that is taken, and how many of all calls a page holds."""
+    caplog.set_level(logging.INFO)
+    checked(callcap_with(30, **moods), page_size=20)
+    assert words in told(caplog)
+    assert ("set page_size to 7" in told(caplog)) == ("show_cap" in moods)
+
+
+def test_a_clock_is_compared(caplog: pytest.LogCaptureFixture) -> None:
+    """Some minutes are told; the run goes by Callcap's clock."""
+    caplog.set_level(logging.INFO)
+    checked(callcap_with(3, clock=timedelta(minutes=-5)))
+    assert "its clock is -300 s from this machine's" in told(caplog)
+
+
+@pytest.mark.parametrize("hours", [-26, 2])
+def test_a_clock_that_is_far_off_is_an_error(hours: int) -> None:
+    """One of the two is wrong: calls would be read late, or never."""
+    with pytest.raises(FatalAPIError, match="correct this one") as caught:
+        checked(callcap_with(3, clock=timedelta(hours=hours)))
+    assert str(caught.value).startswith("Callcap's clock says 20")
+    assert str(abs(timedelta(hours=hours))) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (answer(401), "check api_key"),
+        (answer(403), "check what its login may see"),
+        (answer(404), "check api_url"),
+        (answer(301), "set api_url to its new address"),
+        (answer(400), "set timezone to one Callcap knows"),
+        (answer(200, "<html>"), "it is no JSON object"),
+        (answer(200, '{"status": "success"}'), "check that api_url is the address of API v2"),
+        (answer(404, '{"status": "x"}'), "Callcap answered 404 to GET /v2/get/accounts/"),
+        (good(headers={"Date": "Tue, 24 Nov 2020 10:00:00 GMT"}), "Callcap's clock says 2020-11"),
+    ],
+    ids=["key", "login", "address", "moved", "zone", "HTML", "envelope", "never 200", "clock"],
+)
+def test_each_failure_says_what_to_do(
+    act: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever does not work ends in one line, after half a minute at most."""
+    clock = FastTime()
+    monkeypatch.setattr(client_module, "time", clock)
+    with FaultServer(after=act) as server, pytest.raises(FatalAPIError) as caught:
+        stream_of(api_url=server.url).check()
+    assert words in str(caught.value)
+    assert sum(clock.slept) <= CHECKED_FOR.total_seconds()
+
+
+def test_only_the_accounts_tell_a_wrong_address_from_an_empty_account() -> None:
+    """A 404 to every search is believed only from an API that lists accounts."""
+
+    def no_accounts(asked: Asked) -> Answer | None:
+        return Answer.of({"status": "x"}, 404) if asked.path.endswith("/accounts/") else None
+
+    callcap = callcap_with(0, empty_search="404")
+    callcap.before_answer = no_accounts
+    with pytest.raises(FatalAPIError):
+        checked(callcap)
