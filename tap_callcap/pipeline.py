@@ -18,6 +18,7 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 
+from tap_callcap.hashing import NO_HASHING, Hashing
 from tap_callcap.messages import BlockWriter
 from tap_callcap.records import compile_record
 from tap_callcap.schema import load_schema
@@ -60,7 +61,7 @@ class CallcapStream(Stream):
                 metadata["properties", name].selected_by_default = False
         return metadata
 
-    def compiled(self, zone: ZoneInfo) -> Callable[[Call], Record]:
+    def compiled(self, zone: ZoneInfo, hashing: Hashing = NO_HASHING) -> Callable[[Call], Record]:
         """The function that shapes what the API sends, in `zone`, as the catalog wants it."""
         return compile_record(
             self.effective_schema,
@@ -68,6 +69,7 @@ class CallcapStream(Stream):
             self.logger.warning,
             known=self.schema,
             is_selected=self.mask.__getitem__,
+            hashing=hashing,
             as_dict=not self._is_written_as_it_is,
         )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 from msgspec import to_builtins
 
+from tap_callcap.hashing import NO_HASHING, Hashing, is_private
 from tap_callcap.shapes import EXTRA, Array, Breadcrumb, Object, Shape, Value, object_of
 from tap_callcap.structs import NOT_ORDINARY, struct_decoder
 from tap_callcap.values import (
@@ -65,6 +66,13 @@ class Leftovers:
         self._values[key] = value
         self.tell_once(path, why)
 
+    def add_misplaced(self, path: str, value: JSON, why: str, shape: Shape) -> None:
+        """Keep `value`, found where `shape` should be, unless it may hold what must not be seen."""
+        if is_private(shape):
+            self.tell_once(path, f"{why}; left out, since parts of it are hashed or not selected")
+        else:
+            self.add(path, value, f"{why}; kept in _extra")
+
     def add_unread(self, path: str, value: JSON, error: UnreadableError | ZeroDateError) -> None:
         """Keep `value`, which could not be read for `error`; a zero date is null, and only said."""
         if isinstance(error, ZeroDateError):
@@ -96,6 +104,7 @@ def compile_record(  # noqa: PLR0913 - a catalog, a run and a target decide
     *,
     known: JSONSchema | None = None,
     is_selected: Callable[[Breadcrumb], bool] = lambda _: True,
+    hashing: Hashing = NO_HASHING,
     as_dict: bool = False,
 ) -> Callable[[Call], Record]:
     """Compile `schema` into the function that shapes a call.
@@ -108,12 +117,13 @@ def compile_record(  # noqa: PLR0913 - a catalog, a run and a target decide
             on purpose, and is dropped instead of kept in `_extra`.
         is_selected: Whether the catalog selects the property at a breadcrumb, such as
             `("properties", "caller", "properties", "zip")`.
+        hashing: Which fields become tokens.
         as_dict: Whether each record must be a dict, for who looks into it.
 
     Returns:
         A function from a call to a record that holds every selected property.
     """
-    shape = object_of(schema, known or schema, zone, is_selected)
+    shape = hashing.applied_to(object_of(schema, known or schema, zone, is_selected))
     has_extra = EXTRA in schema["properties"] and is_selected(("properties", EXTRA))
     decode = struct_decoder(shape, has_extra=has_extra).decode
     leftovers = Leftovers(tell)
@@ -188,7 +198,7 @@ def _object(shape: Object) -> Node:
         if type(value) is dict:
             source = value
         elif value not in (None, "", []):
-            leftovers.add(path, value, "not an object; kept in _extra")
+            leftovers.add_misplaced(path, value, "not an object", shape)
         prefix = f"{path}." if path else ""
         shaped: dict[str, JSON] = {}
         for name, key, node, is_object in fields:
@@ -209,19 +219,20 @@ def _node(shape: Shape) -> Node:
     match shape:
         case Object():
             return _object(shape)
-        case Array(items):
-            return _array(_node(items))
+        case Array():
+            return _array(shape)
         case Value(_, reading):
             return _plain(reading)
 
 
-def _array(node: Node) -> Node:
+def _array(shape: Array) -> Node:
     """The reader of an array, whose nulls are left out: BigQuery takes none."""
+    node = _node(shape.items)
 
     def read(value: JSON, path: str, leftovers: Leftovers) -> list[JSON]:
         if type(value) is not list:
             if value not in ("", {}):
-                leftovers.add(path, value, "not an array; kept in _extra")
+                leftovers.add_misplaced(path, value, "not an array", shape)
             return []
         items = (
             node(item, f"{path}[{index}]", leftovers)

@@ -21,6 +21,8 @@ from zoneinfo import ZoneInfo
 from singer_sdk import typing as th
 from singer_sdk.plugin_base import JSONSchemaValidator
 
+from tap_callcap.hashing import Hashing, problem_with
+from tap_callcap.schema import load_schema
 from tap_callcap.values import UnreadableError, parse_instant
 from tap_callcap.windows import UTC
 
@@ -136,6 +138,24 @@ SETTINGS: JSONSchema = th.PropertiesList(
         description="User-Agent header of the requests. tap-callcap/<version> when not set.",
         examples=["acme-warehouse (data@acme.example)"],
     ),
+    th.Property(
+        "hash_fields",
+        th.ArrayType(th.StringType),
+        title="Hashed fields",
+        description=(
+            "Paths of text fields of calls that come out as tokens: equal values as equal tokens, "
+            "which only hash_key can make. See SECURITY.md."
+        ),
+        examples=[["caller.caller_id", "caller.name", "summaries[].text"]],
+    ),
+    th.Property(
+        "hash_key",
+        th.StringType(min_length=1),
+        secret=True,
+        title="Hash key",
+        description="Key of the tokens: long, random, and the same for ever.",
+        examples=["what openssl rand -hex 32 prints"],
+    ),
     additional_properties=False,
 ).to_dict()
 
@@ -157,6 +177,7 @@ class Settings:
     request_timeout: timedelta
     retry_budget: timedelta
     user_agent: str
+    hashing: Hashing
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
@@ -178,6 +199,7 @@ class Settings:
             request_timeout=timedelta(seconds=float(given["request_timeout_seconds"])),
             retry_budget=timedelta(minutes=float(given["retry_minutes"])),
             user_agent=given["user_agent"] or f"tap-callcap/{version('tap-callcap')}",
+            hashing=Hashing(frozenset(given["hash_fields"] or ()), given["hash_key"] or ""),
         )
 
 
@@ -245,6 +267,7 @@ def _beyond_schema(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "request_timeout_seconds": _number_problem,
         "retry_minutes": _number_problem,
         "user_agent": _header_problem,
+        "hash_fields": _fields_problem,
     }
     found = False
     for name, check in checks.items():
@@ -256,6 +279,8 @@ def _beyond_schema(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         start, end = _instant(config.get("start_date")), _instant(config.get("end_date"))
         if start is not None and end is not None and start >= end:
             yield "start_date", "must be before end_date"
+        if config.get("hash_fields") and not config.get("hash_key"):
+            yield "hash_key", "is missing: without it hash_fields cannot be hashed"
 
 
 def _key_problem(key: str) -> str | None:
@@ -268,6 +293,11 @@ def _header_problem(value: str) -> str | None:
     if re.fullmatch(r"(?! )[\x20-\x7e]*", value):
         return None
     return "must be plain text on one line that does not begin with a space"
+
+
+def _fields_problem(paths: list[str]) -> str | None:
+    schema = load_schema("calls")
+    return next(filter(None, (problem_with(path, schema) for path in paths)), None)
 
 
 def _number_problem(value: float) -> str | None:

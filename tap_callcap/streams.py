@@ -56,7 +56,7 @@ class CallsStream(CallcapStream):
                 if is_incremental:
                     self._checkpoint(event.until, client)
                 continue
-            shape = shape or self.compiled(replication.zone)
+            shape = shape or self.compiled(replication.zone, settings.hashing)
             yield from map(shape, event)
         data_as_of = self._bookmark_text() or "no window yet"
         self.logger.info("Done: data as of %s; %s", data_as_of, replication.effort)

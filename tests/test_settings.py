@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tap_callcap.hashing import Hashing
 from tap_callcap.settings import SETTINGS, Settings, problems, read_environment
 from tap_callcap.tap import TapCallcap
 from tap_callcap.windows import MINUTE
@@ -59,6 +60,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         "request_timeout": timedelta(minutes=2),
         "retry_budget": timedelta(minutes=10),
         "user_agent": f"tap-callcap/{version('tap-callcap')}",
+        "hashing": {"paths": frozenset(), "key": ""},
     }
 
 
@@ -77,6 +79,8 @@ def test_settings_are_typed() -> None:
         request_timeout_seconds=0.5,
         retry_minutes=0,
         user_agent="acme (data@acme.example)",
+        hash_fields=["caller.name", "summaries[].text", "caller.name"],
+        hash_key="key",
     )
     assert typed.start_date == NEW_YEAR
     assert typed.end_date == NEW_YEAR + timedelta(days=31)
@@ -88,6 +92,7 @@ def test_settings_are_typed() -> None:
     assert repr(typed.requests_per_second) == "2.0"
     assert (typed.request_timeout, typed.retry_budget) == (timedelta(seconds=0.5), timedelta())
     assert typed.user_agent == "acme (data@acme.example)"
+    assert typed.hashing == Hashing(frozenset({"caller.name", "summaries[].text"}), "key")
 
 
 def test_null_is_not_set() -> None:
@@ -175,6 +180,17 @@ WRONG: list[tuple[str, object, str]] = [
     ("user_agent", "can\nary", "must be plain text on one line that does not begin with a space"),
     ("user_agent", " canary", "must be plain text on one line that does not begin with a space"),
     ("user_agent", "canäry", "must be plain text on one line that does not begin with a space"),
+    ("hash_fields", "canary", "must be of type array"),
+    ("hash_fields", ["notes", 5], "is not valid at 1: see --about"),
+    (
+        "hash_fields",
+        ["notes", "caller.nam"],
+        "has 'caller.nam', which is no field: did you mean caller.name?",
+    ),
+    ("hash_fields", ["call_id"], "has 'call_id', which is a key"),
+    ("hash_fields", ["duration"], "has 'duration', which is no text"),
+    ("hash_key", "", "must not be empty"),
+    ("hash_key", 5, "must be of type string"),
     ("flattening_enabled", "canary", "must be of type boolean"),
     ("stream_maps", "canary", "must be of type object"),
     ("stream_maps", {"calls": 5}, "is not valid at calls: see --about"),
@@ -240,6 +256,15 @@ def test_all_problems_are_told_at_once() -> None:
         f"Setting api_url {ADDRESS}",
         "Setting timezone must be an IANA timezone, such as UTC or US/Central",
     ]
+
+
+def test_fields_are_not_hashed_without_a_key() -> None:
+    """Tokens that anybody can make hide nothing."""
+    missing = "Setting hash_key is missing: without it hash_fields cannot be hashed"
+    assert problems_of(hash_fields=["notes"]) == [missing]
+    assert problems_of(hash_fields=["notes"], hash_key="key") == []
+    assert problems_of(hash_fields=[]) == []
+    assert problems_of(hash_key="key") == []
 
 
 @pytest.mark.parametrize(

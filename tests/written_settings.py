@@ -5,6 +5,7 @@ Run it to bring those files up to date: `uv run tests/written_settings.py`.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,10 @@ def environment_example() -> str:
     blocks = []
     for name, setting in PROPERTIES.items():
         value = setting.get("default", *setting.get("examples", [""])[:1])
-        value = f'"{value}"' if " " in str(value) else value
+        if isinstance(value, (dict, list)):
+            value = f"'{json.dumps(value)}'"
+        elif " " in str(value):
+            value = f'"{value}"'
         mark = "" if name in SETTINGS["required"] else "# "
         blocks.append(
             f"# {setting['description']}\n{mark}{ENVIRONMENT_PREFIX}{name.upper()}={value}"
