@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from tap_callcap.sandbox import Callcap
+
 OFTEN = 0.03  # seconds between two drops of a drip-feed
 
 
@@ -110,6 +112,17 @@ def good(calls: Iterable[Mapping[str, Any]] = (), headers: Headers | None = None
 
     def act(wire: Wire, seen: Seen) -> bool:
         return answer(200, envelope(seen, calls), headers)(wire, seen)
+
+    return act
+
+
+def playing(callcap: Callcap, change: Callable[[Seen, bytes], bytes] | None = None) -> Act:
+    """What a whole Callcap answers, with its bodies changed or not."""
+
+    def act(wire: Wire, seen: Seen) -> bool:
+        found = callcap.answer(seen.path, seen.query, seen.headers.get("Authorization"))
+        body = change(seen, found.body) if change is not None else found.body
+        return answer(found.status, body, found.headers)(wire, seen)
 
     return act
 

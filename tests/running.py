@@ -25,7 +25,7 @@ from tap_callcap.schema import load_schema
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tap_callcap.sandbox import Call, Callcap
 
@@ -111,13 +111,14 @@ def run_tap(
     return Run(writer.lines)
 
 
-def run_command(
+def run_command(  # noqa: PLR0913 - all that a command is given
     *arguments: str,
     folder: Path,
     config: Mapping[str, Any] | None = None,
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    command: Sequence[str | Path] = (COMMAND,),
 ) -> Run:
     """A run of the installed command in `folder`, whose standard output is read as messages."""
     options = list(arguments)
@@ -127,7 +128,7 @@ def run_command(
             file.write_text(json.dumps(content), encoding="utf-8")
             options.append(f"--{name}={file}")
     ended = subprocess.run(
-        [COMMAND, *options],
+        [*command, *options],
         cwd=folder,
         env={**clean_environment(), **(environment or {})},
         capture_output=True,

@@ -10,6 +10,7 @@ from unittest.mock import patch
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
+from fast_time import FastTime
 from fault_server import FaultServer, answer, good
 from histories import DirectClient
 from tap_callcap import client as client_module
@@ -17,7 +18,6 @@ from tap_callcap import streams
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Moods, made_up_calls
 from tap_callcap.streams import CHECKED_FOR, CallsStream
 from tap_callcap.tap import TapCallcap
-from test_client_faults import FastTime
 
 if TYPE_CHECKING:
     from tap_callcap.sandbox import Asked

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
+from fast_time import FastTime
 from fault_server import FAULTS, SLOW_FAULTS, TOO_LONG, FaultServer, answer, good, head
 from tap_callcap import client as client_module
 from tap_callcap.client import LONGEST_BACKOFF, SLOWEST_PACE, Pace
@@ -32,23 +33,6 @@ if TYPE_CHECKING:
 
 DATE = "Tue, 24 Nov 2026 10:00:00 GMT"
 IN_7_SECONDS = "Tue, 24 Nov 2026 10:00:07 GMT"
-
-
-class FastTime:
-    """A clock that runs as it should, except that nobody waits for it."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-        self._ahead = 0.0
-
-    def monotonic(self) -> float:
-        """The time as it were, had everybody slept."""
-        return time.monotonic() + self._ahead
-
-    def sleep(self, seconds: float) -> None:
-        """Be later."""
-        self.slept.append(seconds)
-        self._ahead += seconds
 
 
 @pytest.fixture

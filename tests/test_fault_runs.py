@@ -1,0 +1,84 @@
+"""Whatever breaks amidst a run: it goes on, or it ends at a checkpoint, and nothing is lost."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fault_runs import KEY, LASTING, PATIENCE, TRANSIENT, account, amidst, lost, read
+from fault_server import SLOW_FAULTS, FaultServer, playing
+from running import bookmark_of
+
+if TYPE_CHECKING:
+    from fault_server import Act, Seen, Wire
+    from tap_callcap.sandbox import Callcap
+
+
+@pytest.fixture(scope="module")
+def callcap() -> Callcap:
+    """An account that nobody changes."""
+    return account()
+
+
+def patience(name: str) -> float:
+    """How long an exchange may take where a fault is slow, or not."""
+    return PATIENCE if name in SLOW_FAULTS else 30
+
+
+@pytest.mark.parametrize("name", TRANSIENT)
+def test_a_fault_amidst_a_run_is_survived(name: str, callcap: Callcap) -> None:
+    """What breaks once does not end the run: all calls come, each once."""
+    with amidst(callcap, TRANSIENT[name]) as server:
+        ended = read(server, request_timeout_seconds=patience(name), retry_minutes=90)
+    assert not ended.error
+    assert ended.run.ids == callcap.book.ids
+    assert len(ended.run.records) == len(callcap.book.ids)
+    assert ended.slept >= (3600 if "3600" in name else 7 if "7" in name else 0.5)
+
+
+@pytest.mark.parametrize("name", TRANSIENT | LASTING)
+def test_a_fault_for_ever_ends_at_a_checkpoint(name: str, callcap: Callcap) -> None:
+    """What stays broken ends the run within the budget; the next one goes on behind its STATE."""
+    act = (TRANSIENT | LASTING)[name]
+    with amidst(callcap, after=act) as server:
+        ended = read(server, request_timeout_seconds=patience(name), retry_minutes=0.2)
+    assert ended.error
+    assert len(ended.error.splitlines()) == 1
+    is_given_up = re.search(r"Gave up at try \d+ after \d+ s: retry_minutes", ended.error)
+    assert bool(is_given_up) == (name in TRANSIENT)
+    assert "2025-12-30" < bookmark_of(ended.run.state) < "2026-03-03"
+    assert ended.run.ids < callcap.book.ids
+    assert lost(callcap, ended.run) == set()
+
+
+def mixture(callcap: Callcap, rng: Random) -> Act:
+    """Now a page, now a fault."""
+    play = playing(callcap)
+    faults = [act for name, act in TRANSIENT.items() if "3600" not in name]
+
+    def act(wire: Wire, seen: Seen) -> bool:
+        return rng.choice(faults if rng.random() < 0.25 else [play])(wire, seen)
+
+    return act
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_mixture_of_faults_is_survived(seed: int, callcap: Callcap) -> None:
+    """A quarter of all requests break in any way, side by side: nothing is lost, nothing twice."""
+    with FaultServer(after=mixture(callcap, Random(f"faults {seed}"))) as server:
+        ended = read(
+            server, concurrency=4, request_timeout_seconds=2 * PATIENCE, retry_minutes=100_000
+        )
+    assert not ended.error
+    assert ended.run.ids == callcap.book.ids
+    assert len(ended.run.records) == len(callcap.book.ids)
+
+
+def test_a_redirect_does_not_take_the_key(callcap: Callcap) -> None:
+    """Nobody but the server that the settings name ever sees it."""
+    with FaultServer(after=playing(callcap)) as server:
+        read(server)
+    assert {seen.headers["Authorization"] for seen in server.seen} == {f"Bearer {KEY}"}
