@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from msgspec import to_builtins
+from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.hashing import NO_HASHING, Hashing, is_private
 from tap_callcap.shapes import EXTRA, Array, Breadcrumb, Object, Shape, Value, object_of
@@ -129,18 +130,27 @@ def compile_record(  # noqa: PLR0913 - a catalog, a run and a target decide
     leftovers = Leftovers(tell)
     read = _object(shape)
 
+    def shape_with_care(call: Call) -> Record:
+        if isinstance(call, msgspec.Raw):
+            call = decode_json(bytes(call))
+        record = read(call, "", leftovers)
+        extra = leftovers.take()
+        if has_extra:
+            record[EXTRA] = extra
+        return record
+
     def shape_call(call: Call) -> Record:
         if isinstance(call, msgspec.Raw):
             try:
                 record = decode(call)
                 return to_builtins(record, builtin_types=(Decimal,)) if as_dict else record
             except NOT_ORDINARY:
-                call = decode_json(bytes(call))
-        record = read(call, "", leftovers)
-        extra = leftovers.take()
-        if has_extra:
-            record[EXTRA] = extra
-        return record
+                pass
+        try:
+            return shape_with_care(call)
+        except RecursionError:
+            msg = "Callcap sent a call with a value that is nested too deep to be written"
+            raise FatalAPIError(msg) from None
 
     return shape_call
 
@@ -150,6 +160,14 @@ class _Version(msgspec.Struct):
 
     call_id: str
     last_modified: str
+
+
+def _decoded_with_care(call: msgspec.Raw) -> JSON:
+    try:
+        return decode_json(bytes(call))
+    except (ValueError, RecursionError):
+        msg = "a call is no JSON, or nested too deep"
+        raise UnreadableError(msg) from None
 
 
 _VERSION_DECODER = msgspec.json.Decoder(_Version)
@@ -166,7 +184,7 @@ def version_of(call: Call, zone: ZoneInfo) -> tuple[str, datetime]:
             version = _VERSION_DECODER.decode(call)
             call = {"call_id": version.call_id, "last_modified": version.last_modified}
         except NOT_ORDINARY:
-            call = decode_json(bytes(call))
+            call = _decoded_with_care(call)
     if not isinstance(call, Mapping):
         msg = "an entry of `call` is not an object"
         raise UnreadableError(msg)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tap_callcap.shapes import Shape
     from tap_callcap.values import Reading
 
-NOT_ORDINARY = (msgspec.MsgspecError, UnicodeDecodeError, ArithmeticError, RecursionError)
+NOT_ORDINARY = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 """What the decoder raises for a call that is not ordinary."""
 
 OF_ANY_TYPE = frozenset({"entry"})  # texts that the API writes as booleans and numbers too

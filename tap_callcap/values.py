@@ -234,7 +234,8 @@ def decode_json(body: bytes, charset: str | None = None) -> JSON:
     """The JSON value in `body`; a decimal number keeps its digits, as Decimal.
 
     msgspec reads strict JSON fast. What it refuses, Python's own decoder may read: another
-    charset, a byte order mark, NaN (read as null), half of a surrogate pair.
+    charset, a byte order mark, NaN (read as null), half of a surrogate pair, a raw line break in a
+    string, an integer of more digits than Python turns into one (read as Decimal).
 
     Raises:
         ValueError: If neither can.
@@ -243,9 +244,9 @@ def decode_json(body: bytes, charset: str | None = None) -> JSON:
     """
     try:
         value = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation):
+    except (msgspec.DecodeError, ValueError, InvalidOperation):
         text = body.decode(charset or "utf-8", errors="replace").removeprefix("\ufeff")
-        return scrub(json.loads(text, parse_float=_decimal_or_text, parse_constant=lambda _: None))
+        return scrub(_LOOSE_DECODER.decode(text))
     return scrub(value) if _NUL.search(body) else value
 
 
@@ -257,7 +258,21 @@ def _decimal_or_text(literal: str) -> Decimal | str:
         return literal
 
 
+def _integer_or_decimal(literal: str) -> int | Decimal:
+    """An integer, as Decimal where Python makes none of so many digits."""
+    try:
+        return int(literal)
+    except ValueError:
+        return Decimal(literal)
+
+
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_LOOSE_DECODER = json.JSONDecoder(
+    parse_int=_integer_or_decimal,
+    parse_float=_decimal_or_text,
+    parse_constant=lambda _: None,
+    strict=False,
+)
 
 
 def is_decodable_in_parts(body: bytes, charset: str | None) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tap_callcap.sandbox import Callcap
+    from tap_callcap.sandbox import Answer, Callcap
 
 OFTEN = 0.03  # seconds between two drops of a drip-feed
 
@@ -116,13 +116,15 @@ def good(calls: Iterable[Mapping[str, Any]] = (), headers: Headers | None = None
     return act
 
 
-def playing(callcap: Callcap, change: Callable[[Seen, bytes], bytes] | None = None) -> Act:
-    """What a whole Callcap answers, with its bodies changed or not."""
+def playing(
+    callcap: Callcap, change: Callable[[Seen, Answer], Answer] = lambda _, found: found
+) -> Act:
+    """What a whole Callcap answers, changed or not."""
 
     def act(wire: Wire, seen: Seen) -> bool:
         found = callcap.answer(seen.path, seen.query, seen.headers.get("Authorization"))
-        body = change(seen, found.body) if change is not None else found.body
-        return answer(found.status, body, found.headers)(wire, seen)
+        changed = change(seen, found)
+        return answer(changed.status, changed.body, changed.headers)(wire, seen)
 
     return act
 
@@ -233,6 +235,13 @@ def not_http(wire: Wire, _: Seen) -> bool:
     return False
 
 
+def interim_for_ever(wire: Wire, _: Seen) -> bool:
+    """The word that an answer will come, again and again."""
+    while not wire.stopping.wait(OFTEN):
+        wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return False
+
+
 GZIP = {"Content-Encoding": "gzip", "Connection": "close"}
 CLOSE = {"Connection": "close"}
 CHUNKED = {"Transfer-Encoding": "chunked"}
@@ -248,6 +257,8 @@ FAULTS: dict[str, Act] = {
     "cut gzip": broken(GZIP, lambda body: _first_half(gzip.compress(body))),
     "no answer": silence,
     "not HTTP": not_http,
+    "too many headers": broken({f"X-{number}": "x" for number in range(200)}),
+    "a header of a megabyte": broken({"X": "x" * 2**20}),
     "two lengths": broken({"Content-Length": "5, 7"}),
     "200 with HTML": answer(
         200, "<html>Down for maintenance</html>", {"Content-Type": "text/html"}
@@ -265,6 +276,7 @@ FAULTS: dict[str, Act] = {
 
 SLOW_FAULTS: dict[str, Act] = {
     "hang": hang,
+    "100 Continue for ever": interim_for_ever,
     "drip-feed of the headers": drip_headers,
     "drip-feed of the body": dripping(CLOSE, lambda body: b" " * 5000 + body),
     "drip-feed by length": dripping(TOO_LONG, lambda body: b" " * 5000 + body),
