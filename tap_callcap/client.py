@@ -25,7 +25,6 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3 import Timeout
 
 from tap_callcap.envelope import (
-    FIRST_DAY,
     Answer,
     NothingFound,
     Page,
@@ -35,6 +34,7 @@ from tap_callcap.envelope import (
     read_page,
     scrub_message,
 )
+from tap_callcap.filters import NO_FILTERS, Filters
 from tap_callcap.wire import ON_THE_WIRE, TooLargeError, open_session, read_body, root_cause
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ SLOW_DOWN = frozenset({429, 503})
 LONGEST_BACKOFF = 60.0  # seconds between two tries, unless the server asks for more
 SLOWEST_PACE = 10.0  # seconds between two requests, however often the server says 429
 _REMEDIES = dict.fromkeys(range(300, 400), "the API has moved: set api_url to its new address") | {
-    400: "it refuses the request: check timezone and page_size",
+    400: "it refuses the request: check timezone, page_size and filters",
     401: "the key is not valid: check api_key",
     403: "the key may not read this: check what its login may see",
     404: "there is no such address: check api_url",
@@ -80,6 +80,7 @@ class Search:
     last_day: date
     page_size: int
     detail: str
+    filters: Filters = NO_FILTERS
 
     def params(self, window: Window, number: int) -> dict[str, str]:
         """The query of one page, by the API's own names."""
@@ -88,13 +89,12 @@ class Search:
         return {
             "search_last_modified_start": f"{start:%Y-%m-%d %H:%M}",
             "search_last_modified_end": f"{end:%Y-%m-%d %H:%M}",
-            "search_startdate": FIRST_DAY.isoformat(),
-            "search_enddate": self.last_day.isoformat(),
             "search_timezone": self.zone.key,
             "order": "oldest",
             "detail": self.detail,
             "show": str(self.page_size),
             "page": str(number),
+            **self.filters.query(self.last_day),
         }
 
 

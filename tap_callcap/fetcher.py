@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
-from queue import SimpleQueue
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from tap_callcap.envelope import NothingFound, Page
+from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ class Fetcher:
     def __init__(self, fetch: Ask, concurrency: int) -> None:
         self._fetch = fetch
         self._concurrency = concurrency
-        self._jobs: SimpleQueue[tuple[Future[Answer], Window, int]] = SimpleQueue()
+        self._workers = Workers(concurrency)
         self._pages: dict[tuple[Window, int], Future[Answer]] = {}
         self._plan: Plan = iter(())
         self.asked = 0
@@ -58,8 +58,8 @@ class Fetcher:
         """The page, once it has been fetched; asks for it unless that was done."""
         key = window, number
         if key not in self._pages:
-            self._pages[key] = Future()
-            self._submit(self._pages[key], window, number)
+            self.asked += 1
+            self._pages[key] = self._workers.submit(partial(self._fetch, window, number))
         return self._pages[key]
 
     def take(self, window: Window, number: int) -> Answer:
@@ -75,17 +75,3 @@ class Fetcher:
     def _ask_ahead(self) -> None:
         while len(self._pages) < 2 * self._concurrency and next(self._plan, False):
             pass
-
-    def _submit(self, page: Future[Answer], window: Window, number: int) -> None:
-        if self.asked < self._concurrency:  # a thread more, up to as many as may fetch at once
-            threading.Thread(target=self._work, daemon=True).start()  # none delays the end
-        self.asked += 1
-        self._jobs.put((page, window, number))
-
-    def _work(self) -> None:
-        while True:
-            page, window, number = self._jobs.get()
-            try:
-                page.set_result(self._fetch(window, number))
-            except BaseException as error:  # noqa: BLE001 - raised again where it is taken
-                page.set_exception(error)

@@ -6,10 +6,13 @@ the calls before the bookmark lack it until they are read again, and the run mus
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tap_callcap.detail import sections_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 State: TypeAlias = dict[str, Any]
 
@@ -21,12 +24,14 @@ class Fingerprint:
     """What was asked for.
 
     `start_date` is RFC 3339 text, none for all history; `detail` is the API's parameter; `accounts`
-    are the ids of those that the key saw.
+    are the ids of those that the key saw; `filters` are names of filters, each with a word that
+    tells its value from others.
     """
 
     start_date: str | None
     detail: str
     accounts: tuple[str, ...]
+    filters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_state(cls, part: object) -> Fingerprint | None:
@@ -36,8 +41,11 @@ class Fingerprint:
                 "start_date": str() | None as start_date,
                 "detail": str(detail),
                 "accounts": [*ids],
+                **more,
             }:
-                return cls(start_date, detail, tuple(map(str, ids)))
+                filters = more.get("filters")  # an older release had none
+                filters = filters if isinstance(filters, dict) else {}
+                return cls(start_date, detail, tuple(map(str, ids)), filters)
         return None
 
     def to_state(self) -> State:
@@ -64,5 +72,23 @@ class Fingerprint:
             lines.append(
                 f"The key sees {len(accounts)} more account(s) than before, of which calls "
                 f"modified before {bookmark} were not read; {RE_READ}"
+            )
+        return lines + self._filtered(before.filters, bookmark)
+
+    def _filtered(self, before: Mapping[str, str], bookmark: str) -> list[str]:
+        """What comes of other filters than `before`, a line each."""
+        now = self.filters
+        added = sorted(now.keys() - before.keys())
+        changed = sorted(name for name in before if now.get(name) != before[name])
+        lines = []
+        if changed:
+            lines.append(
+                f"Calls modified before {bookmark} were read by other filters "
+                f"({', '.join(changed)}): those that match only now are missing; {RE_READ}"
+            )
+        if added:
+            lines.append(
+                f"Calls modified before {bookmark} were read without the filters "
+                f"{', '.join(added)}: those that do not match stay, and will not be updated"
             )
         return lines

@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.client import DAYS_AHEAD, BadRequestError, Search
 from tap_callcap.envelope import ForeignZoneError, NothingFound, Page
 from tap_callcap.reader import Reader, Whole
-from tap_callcap.settings import UTC_ZONE
 from tap_callcap.values import format_instant
 from tap_callcap.windows import (
     ALL_HISTORY,
@@ -34,12 +32,12 @@ from tap_callcap.windows import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from zoneinfo import ZoneInfo
 
     from tap_callcap.client import Client
     from tap_callcap.records import Call
     from tap_callcap.settings import Settings
 
-SECOND_ZONE = ZoneInfo("US/Arizona")  # documented as accepted, and without clock changes
 DAY = timedelta(days=1)
 FUTURE = timedelta(hours=1)  # a bookmark further ahead of the server's clock is an error
 PROGRESS_EVERY = 10.0  # seconds between two lines of progress
@@ -146,9 +144,7 @@ class Replication:
 
         How far it asks rests on this machine's clock, what is made of the answer does not.
         """
-        zones = [self._settings.zone]
-        if self._settings.zone == UTC_ZONE:
-            zones.append(SECOND_ZONE)
+        zones = self._settings.zones
         start = self._start(zones[0])
         now = _local_now(start)
         upper = upper_bound(now, self._settings.lag, None, zones[0])
@@ -164,13 +160,15 @@ class Replication:
             parts = cut(window, 2, zones[0])
             if len(parts) == 1 or any(isinstance(error, ForeignZoneError) for error in refusals):
                 msg = f"{refusals[0]}. No timezone was accepted: set timezone to one Callcap knows"
+                msg += ", or correct the filters" if self._settings.filters.texts else ""
                 raise FatalAPIError(msg)
             window = parts[0]
             self._longest = window.length
 
     def _open_in(self, zone: ZoneInfo, window: Window) -> _Opening:
         last_day = _local_now(window.start).date() + timedelta(days=DAYS_AHEAD)
-        search = Search(zone, last_day, self._settings.page_size, self._detail)
+        settings = self._settings
+        search = Search(zone, last_day, settings.page_size, self._detail, settings.filters)
         answer = self._client.calls(search, window, 1)
         needed = answer.clock.date() + timedelta(days=DAYS_AHEAD)
         search = replace(search, last_day=needed)
@@ -223,7 +221,10 @@ class Replication:
                 format_instant(whole.end),
             )
         if not opening.is_zone_sure:
-            logger.warning("Callcap has no calls for this key: the bookmark stays where it was")
+            which = " that match the filters" if self._settings.filters.texts else ""
+            logger.warning(
+                "Callcap has no calls for this key%s: the bookmark stays where it was", which
+            )
 
     def _range(self, now: datetime) -> Range:
         """What the run covers that begins at `now` by the server's clock."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from singer_sdk.exceptions import FatalAPIError
+from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
 from tap_callcap.client import Client
@@ -42,6 +42,14 @@ class CallsStream(CallcapStream):
         """Every call of the range, in the order of its windows; state follows each window."""
         settings = Settings.from_config(self.config)
         is_incremental = self.replication_method == REPLICATION_INCREMENTAL
+        if is_incremental and settings.filters.is_relative:
+            msg = (
+                "Setting filters.search_range needs replication_method FULL_TABLE for calls: days "
+                "counted from each run would pass over calls; set filters.search_startdate instead"
+            )
+            raise ConfigurationError(msg)
+        for line in settings.filters.warnings():
+            self.logger.warning(line)
         client = _client(settings)
         replication = Replication(
             client,
@@ -107,11 +115,13 @@ class CallsStream(CallcapStream):
     def _compared_fingerprint(self, client: Client) -> Fingerprint:
         """What this run asks for; says what earlier runs did not ask for."""
         before = Fingerprint.from_state(self.stream_state.get("asked"))
-        start_date = Settings.from_config(self.config).start_date
+        settings = Settings.from_config(self.config)
+        start_date = settings.start_date
         now = Fingerprint(
             None if start_date is None else format_instant(start_date),
             self._detail(),
             self._accounts(client, () if before is None else before.accounts),
+            settings.filters.fingerprint(settings.zone),
         )
         if (bookmark := self._bookmark_text()) is not None:
             for line in now.missing(before, bookmark):

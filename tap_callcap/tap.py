@@ -20,10 +20,11 @@ from singer_sdk.helpers._classproperty import classproperty  # noqa: PLC2701 - a
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
+from tap_callcap.checks import problems
 from tap_callcap.inputs import check_catalog, check_selected, check_state, read_json_object
 from tap_callcap.log import protect_log
 from tap_callcap.messages import BlockWriter
-from tap_callcap.settings import SETTINGS, problems, read_environment
+from tap_callcap.settings import SETTINGS, read_environment
 from tap_callcap.streams import STREAMS
 
 if TYPE_CHECKING:

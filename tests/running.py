@@ -155,7 +155,8 @@ def has_command() -> bool:
 def discovered(**selected: bool) -> dict[str, Any]:
     """The catalog as discovered, with properties selected or not: `caller__zip=False`."""
     catalog = deepcopy(TapCallcap(config={}, validate_config=False).catalog_dict)
-    metadata = catalog["streams"][0]["metadata"]
+    (calls,) = (each for each in catalog["streams"] if each["stream"] == "calls")
+    metadata = calls["metadata"]
     for name, wish in selected.items():
         breadcrumb = [part for name in name.split("__") for part in ("properties", name)]
         entry = next(entry for entry in metadata if entry["breadcrumb"] == breadcrumb)

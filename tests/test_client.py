@@ -168,7 +168,7 @@ def test_threads_share_a_client() -> None:
 FINAL = {
     300: "the API has moved: set api_url to its new address",
     304: "the API has moved: set api_url to its new address",
-    400: "it refuses the request: check timezone and page_size",
+    400: "it refuses the request: check timezone, page_size and filters",
     401: "the key is not valid: check api_key",
     403: "the key may not read this: check what its login may see",
     404: "there is no such address: check api_url",

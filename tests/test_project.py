@@ -14,7 +14,8 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS, problems, read_environment
+from tap_callcap.checks import problems
+from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS, read_environment
 from tap_callcap.tap import TapCallcap
 from written_settings import CHECKOUT, KINDS, PROPERTIES, WRITTEN, brought_up_to_date, type_of
 
@@ -172,8 +173,8 @@ def test_the_sdist_has_what_builds_and_tests(dist: Path) -> None:
         paths = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {path.partition("/")[0] for path in paths} == {
-        *("tap_callcap", "schemas", "tests", "examples", "pyproject.toml", "uv.lock", "uvw"),
-        *("LICENSE", "meltano.yml", ".ci", ".env.example", ".gitignore", "PKG-INFO"),
+        *("tap_callcap", "schemas", "tests", "docs", "examples", "pyproject.toml", "uv.lock"),
+        *("LICENSE", "uvw", "meltano.yml", ".ci", ".env.example", ".gitignore", "PKG-INFO"),
         *DOCUMENTS,
     }
     assert {"schemas/calls.json", "tests/test_project.py", ".ci/run"} <= paths

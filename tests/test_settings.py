@@ -15,8 +15,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tap_callcap.checks import problems
+from tap_callcap.filters import FILTERS, Filters
 from tap_callcap.hashing import Hashing
-from tap_callcap.settings import SETTINGS, Settings, problems, read_environment
+from tap_callcap.settings import SETTINGS, Settings, read_environment
 from tap_callcap.tap import TapCallcap
 from tap_callcap.windows import MINUTE
 
@@ -59,6 +61,8 @@ def test_a_key_is_all_that_is_needed() -> None:
         "requests_per_second": None,
         "request_timeout": timedelta(minutes=2),
         "retry_budget": timedelta(minutes=10),
+        "filters": {"texts": {}},
+        "call_ids": (),
         "user_agent": f"tap-callcap/{version('tap-callcap')}",
         "hashing": {"paths": frozenset(), "key": ""},
     }
@@ -78,6 +82,8 @@ def test_settings_are_typed() -> None:
         requests_per_second=2,
         request_timeout_seconds=0.5,
         retry_minutes=0,
+        filters={"division_id": [1669, 1670]},
+        call_ids=None,
         user_agent="acme (data@acme.example)",
         hash_fields=["caller.name", "summaries[].text", "caller.name"],
         hash_key="key",
@@ -91,8 +97,37 @@ def test_settings_are_typed() -> None:
     assert (repr(typed.page_size), repr(typed.concurrency)) == ("50", "2")
     assert repr(typed.requests_per_second) == "2.0"
     assert (typed.request_timeout, typed.retry_budget) == (timedelta(seconds=0.5), timedelta())
+    assert typed.filters == Filters({"division_id": "1669,1670"})
     assert typed.user_agent == "acme (data@acme.example)"
     assert typed.hashing == Hashing(frozenset({"caller.name", "summaries[].text"}), "key")
+
+
+def test_call_ids_are_read_once_whatever_the_filters_say() -> None:
+    """Ids that are given twice count once, and no filter counts beside them."""
+    typed = settings_of(call_ids=["2_b", "1_a", "2_b"], filters={"search_action": "missed"})
+    assert typed.call_ids == ("2_b", "1_a")
+    assert typed.filters == Filters({})
+
+
+@pytest.mark.parametrize(
+    ("settings", "zones"),
+    [
+        ({}, ["UTC", "US/Arizona"]),
+        ({"filters": {"search_action": "ans"}}, ["UTC", "US/Arizona"]),
+        ({"filters": {"search_range": "custom"}}, ["UTC", "US/Arizona"]),
+        ({"filters": {"search_range": "yesterday"}}, ["UTC"]),
+        ({"filters": {"search_startdate": "2024-01-01"}}, ["UTC"]),
+        ({"filters": {"search_enddate": "2024-01-01"}}, ["UTC"]),
+        ({"filters": {"search_daysofweek": 1}}, ["UTC"]),
+        ({"timezone": "US/Central"}, ["US/Central"]),
+    ],
+    ids=repr,
+)
+def test_a_second_zone_is_asked_only_where_it_means_the_same(
+    settings: dict[str, Any], zones: list[str]
+) -> None:
+    """Where UTC is refused, Arizona serves, unless a filter speaks of days, which would shift."""
+    assert [zone.key for zone in settings_of(**settings).zones] == zones
 
 
 def test_null_is_not_set() -> None:
@@ -177,6 +212,14 @@ WRONG: list[tuple[str, object, str]] = [
     ("retry_minutes", -0.1, "must be at least 0"),
     ("retry_minutes", 10**400, "must be at most 5270400"),
     ("retry_minutes", math.nan, "must be a number"),
+    ("filters", "canary", "must be of type object"),
+    ("filters", ["canary"], "must be of type object"),
+    ("call_ids", "canary", "must be of type array"),
+    ("call_ids", [5], "is not valid at 0: see --about"),
+    *(
+        ("call_ids", call_ids, "must be ids of calls, such as 987654_23_11_19_2012_17:07:29_12")
+        for call_ids in ([], [""], ["can/ary"], [".."], ["1_1", "can ary"], ["canary\n"])
+    ),
     ("user_agent", "can\nary", "must be plain text on one line that does not begin with a space"),
     ("user_agent", " canary", "must be plain text on one line that does not begin with a space"),
     ("user_agent", "canäry", "must be plain text on one line that does not begin with a space"),
@@ -359,6 +402,8 @@ likely = {
     "api_key": st.text("ab \n", max_size=3),
     "start_date": st.datetimes().map(str),
     "end_date": st.datetimes().map(datetime.isoformat),
+    "filters": st.dictionaries(st.sampled_from([*FILTERS, "page", "x"]), values, max_size=3),
+    "call_ids": st.lists(st.text(max_size=3), max_size=2),
     "timezone": st.sampled_from(("UTC", "US/Central", "US", "right/UTC", "localtime", "")),
     **{name: st.integers() | st.floats() for name in ("lag_minutes", "page_size", "retry_minutes")},
     **{name: st.floats(0, 100) for name in ("requests_per_second", "request_timeout_seconds")},

@@ -1,4 +1,4 @@
-"""Where the settings stand for people: README, meltano.yml and .env.example, from the code.
+"""Where the settings stand for people, from the code: README, meltano.yml and others.
 
 Run it to bring those files up to date: `uv run tests/written_settings.py`.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS
+from written_filters import filters_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +91,7 @@ WRITTEN = {
     "README.md": readme_table,
     "meltano.yml": meltano_settings,
     ".env.example": environment_example,
+    "docs/filters.md": filters_table,
 }
 """The files, each with what it says between its two markers."""
 
@@ -105,7 +107,7 @@ def brought_up_to_date(file: str) -> str:
     """Return the text of a file as it should be."""
     text = (CHECKOUT / file).read_text(encoding="utf-8")
     section = WRITTEN[file]()
-    gap = "\n" if file == "README.md" else ""  # Markdown parts a table from a comment
+    gap = "\n" if file.endswith(".md") else ""  # Markdown parts a table from a comment
     updated, count = MARKED.subn(
         lambda found: f"{found['begin']}{gap}{section}\n{gap}{found['end']}", text
     )
