@@ -31,7 +31,9 @@ from tap_callcap.envelope import (
     account_ids,
     check_zone,
     decode_answer,
+    read_call,
     read_page,
+    read_rows,
     scrub_message,
 )
 from tap_callcap.filters import NO_FILTERS, Filters
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
 
+    from tap_callcap.records import Call
+    from tap_callcap.references import Account
     from tap_callcap.values import JSON
     from tap_callcap.windows import Window
 
@@ -48,6 +52,7 @@ T = TypeVar("T")
 
 CALLS_PATH = "/get/calls/"
 ACCOUNTS_PATH = "/get/accounts/"
+CSRS_PATH = "/get/callsurance/csrs/"
 DAYS_AHEAD = 2  # of search_enddate, always sent: the zone's day may be the server's tomorrow
 TRANSIENT = frozenset({408, 425, 429, *range(500, 1000)})
 SLOW_DOWN = frozenset({429, 503})
@@ -70,6 +75,13 @@ logger = logging.getLogger("tap-callcap")
 
 class BadRequestError(FatalAPIError):
     """Callcap answered 400: a zone it does not know, or a range or a page beyond a limit."""
+
+
+class NoAccessError(FatalAPIError):
+    """Callcap answered 403, or that there is nothing at an address: the key may not see it."""
+
+
+_ERRORS = {400: BadRequestError, 403: NoAccessError, 404: NoAccessError}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +204,42 @@ class Client:
             raise FatalAPIError(self._complaint(ACCOUNTS_PATH, answer.code, {}))
         return account_ids(answer.body)
 
+    def call(self, call_id: str, zone: ZoneInfo, detail: str) -> Call | None:
+        """The call with that id, its times in `zone`; none where the key sees no such call.
+
+        It raises what `calls` raises.
+        """
+        path = f"{CALLS_PATH}{call_id}/"
+        params = {"search_timezone": zone.key, "detail": detail}
+        return self._get(path, params, lambda answer: read_call(answer, call_id, zone))
+
+    def accounts_below(self, account: Account | None) -> list[JSON]:
+        """The accounts one level below another, below none the topmost.
+
+        Raises:
+            NoAccessError: If the key sees no accounts.
+            FatalAPIError: On any other failure that retries do not mend.
+        """
+        if account is None:
+            return self._rows(ACCOUNTS_PATH, "children")
+        params = dict(zip(("account_type", "account_id"), account, strict=True))
+        return self._get(ACCOUNTS_PATH, params, lambda answer: read_rows(answer, "children")) or []
+
+    def csrs(self) -> list[JSON]:
+        """The call takers; it raises what `accounts_below` raises."""
+        return self._rows(CSRS_PATH, "csr")
+
+    def _rows(self, path: str, name: str) -> list[JSON]:
+        """All that there is at `path`, listed under `name`."""
+
+        def read(answer: Answer) -> list[JSON]:
+            rows = read_rows(answer, name)
+            if rows is None:
+                raise NoAccessError(self._complaint(path, answer.code, answer.body or {}))
+            return rows
+
+        return self._get(path, {}, read)
+
     def _get(
         self,
         path: str,
@@ -275,8 +323,7 @@ class Client:
         is_nothing = code == requests.codes.not_found and "status" in envelope
         if is_nothing or code == requests.codes.no_content:
             return Answer(code, envelope or None, clock)
-        complaint = self._complaint(path, code, envelope)
-        raise (BadRequestError if code == requests.codes.bad_request else FatalAPIError)(complaint)
+        raise _ERRORS.get(code, FatalAPIError)(self._complaint(path, code, envelope))
 
     def _broken(self, path: str, error: Exception | None) -> Exception:
         """What to raise for an exchange that `error` broke off."""

@@ -19,7 +19,8 @@ import msgspec
 from msgspec.structs import asdict
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_callcap.values import JSON, decode_json, is_decodable_in_parts
+from tap_callcap.records import version_of
+from tap_callcap.values import JSON, UnreadableError, decode_json, is_decodable_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,6 +116,49 @@ def _count(pagination: Mapping[str, JSON], name: str) -> int:
         msg = f"pagination.{name} is not a count"
         raise RetriableAPIError(msg)
     return value
+
+
+def read_call(answer: Answer, call_id: str, zone: ZoneInfo) -> Call | None:
+    """The one call that `answer` holds, in a list, as an object or at the top; none without one.
+
+    Raises:
+        RetriableAPIError: If it is another call, more than one, or none that can be read.
+        FatalAPIError: If its times cannot be read, as `check_zone` says.
+    """
+    if answer.code != HTTPStatus.OK:
+        return None
+    around = {"status", "search", "pagination"}
+    at_the_top = {name: value for name, value in answer.body.items() if name not in around}
+    calls = answer.body.get("call", at_the_top)
+    call, *others = (calls if isinstance(calls, list) else [calls]) or [None]
+    if not call:
+        return None
+    check_zone(answer.body, zone)
+    try:
+        version = version_of(call, zone)
+    except UnreadableError as error:
+        raise RetriableAPIError(str(error)) from None
+    if version[0] != call_id or others:
+        msg = "the answer is not the call that was asked for"
+        raise RetriableAPIError(msg)
+    return call
+
+
+def read_rows(answer: Answer, name: str) -> list[JSON] | None:
+    """What `answer` lists under `name`, none where it lists nothing of that name.
+
+    Raises:
+        RetriableAPIError: If that is no list.
+    """
+    if answer.code == HTTPStatus.NO_CONTENT:
+        return []
+    if answer.code != HTTPStatus.OK or name not in answer.body:
+        return None
+    rows = answer.body[name] or []
+    if not isinstance(rows, list):
+        msg = f"`{name}` is not a list"
+        raise RetriableAPIError(msg)
+    return rows
 
 
 def account_ids(body: Mapping[str, JSON]) -> tuple[str, ...]:

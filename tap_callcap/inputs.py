@@ -16,7 +16,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from tap_callcap.streams import CallsStream
+    from tap_callcap.pipeline import CallcapStream
 
 TEXT = {"type": "string"}
 TEXT_OR_NONE = {"type": ["string", "null"]}
@@ -140,7 +140,7 @@ def check_catalog(catalog: Mapping[str, Any], streams: Sequence[str]) -> None:
             raise ConfigurationError(msg)
 
 
-def check_selected(streams: Iterable[CallsStream]) -> None:
+def check_selected(streams: Iterable[CallcapStream]) -> None:
     """Check that, of `streams` as the catalog left them, some are selected and can be read.
 
     Raises:
@@ -152,13 +152,13 @@ def check_selected(streams: Iterable[CallsStream]) -> None:
         raise ConfigurationError(msg)
     for stream in selected:
         shipped = type(stream)
-        keys = [*shipped.primary_keys, shipped.replication_key]
+        keys = [*shipped.primary_keys, *filter(None, [shipped.replication_key])]
         absent = [key for key in keys if key not in stream.effective_schema["properties"]]
         if absent:
-            wrong = f"no property {' and '.join(map(str, absent))}"
+            wrong = f"no property {' and '.join(absent)}"
         elif not set(shipped.primary_keys) <= set(stream.primary_keys):
             wrong = f"no {' and '.join(shipped.primary_keys)} among the key_properties"
-        elif stream.replication_key != shipped.replication_key and (
+        elif shipped.replication_key not in {None, stream.replication_key} and (
             stream.forced_replication_method != REPLICATION_FULL_TABLE
         ):
             wrong = f"no replication_key {shipped.replication_key}"

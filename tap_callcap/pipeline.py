@@ -25,7 +25,7 @@ from tap_callcap.schema import load_schema
 from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 class CallcapStream(Stream):
     """What all streams have in common."""
 
+    name: str
+    primary_keys: Sequence[str]
+    replication_key: str | None = None
     not_by_default: ClassVar[tuple[str, ...]] = ()
     """Properties that are not selected unless the user does."""
 
@@ -49,6 +52,7 @@ class CallcapStream(Stream):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap, schema=load_schema(self.name))
         self.tell = tap.write_message
+        self.failures: list[str] = []
         self._batches: _Batches | None = None
 
     @property
@@ -108,6 +112,11 @@ class CallcapStream(Stream):
     def generate_child_contexts(self, *_: Any, **__: Any) -> Iterable[Context | None]:  # noqa: PLR6301 - the SDK's signature
         """No stream is a child of another."""
         return ()
+
+    def put_off(self, line: str) -> None:
+        """Fail the run with `line`, once everything else has been read."""
+        self.logger.warning("%s; the run goes on, and will fail", line)
+        self.failures.append(line)
 
     def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:
         """Log, but for the SDK's line that an error occurred: the error itself is one line."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
-from tap_callcap.client import Client
+from tap_callcap.client import Client, NoAccessError
 from tap_callcap.detail import detail_of
 from tap_callcap.fingerprint import Fingerprint
 from tap_callcap.pipeline import CallcapStream
+from tap_callcap.references import csr_row, walk
 from tap_callcap.replication import Checkpoint, Replication
 from tap_callcap.settings import UTC_ZONE, Settings
+from tap_callcap.single_calls import SingleCalls
 from tap_callcap.values import UnreadableError, format_instant, parse_instant
+from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,23 +55,32 @@ class CallsStream(CallcapStream):
         for line in settings.filters.warnings():
             self.logger.warning(line)
         client = _client(settings)
-        replication = Replication(
-            client,
-            settings,
-            detail=self._detail(),
-            bookmark=self.bookmark if is_incremental else None,
-            waited=lambda: getattr(self._tap.message_writer, "waited", 0.0),
-        )
+        source = self._source(settings, client, is_incremental=is_incremental)
         shape = None
-        for event in replication.run():
+        for event in source.run():
             if isinstance(event, Checkpoint):
                 if is_incremental:
                     self._checkpoint(event.until, client)
                 continue
-            shape = shape or self.compiled(replication.zone, settings.hashing)
+            shape = shape or self.compiled(source.zone, settings.hashing)
             yield from map(shape, event)
         data_as_of = self._bookmark_text() or "no window yet"
-        self.logger.info("Done: data as of %s; %s", data_as_of, replication.effort)
+        self.logger.info("Done: data as of %s; %s", data_as_of, source.effort)
+
+    def _source(
+        self, settings: Settings, client: Client, *, is_incremental: bool
+    ) -> Replication | SingleCalls:
+        """Where the calls of this run come from."""
+        detail = self._detail()
+        if settings.call_ids:
+            return SingleCalls(client, settings, detail=detail, put_off=self.put_off)
+        return Replication(
+            client,
+            settings,
+            detail=detail,
+            bookmark=self.bookmark if is_incremental else None,
+            waited=lambda: getattr(self._tap.message_writer, "waited", 0.0),
+        )
 
     def check(self) -> None:
         """Say what proves that this stream can be read.
@@ -141,6 +154,55 @@ class CallsStream(CallcapStream):
         return detail_of(name for name in names if self.mask["properties", name])
 
 
+class ReferenceStream(CallcapStream):
+    """What calls refer to: read in full, and only when it is asked for."""
+
+    selected_by_default = False
+    access: ClassVar[str]
+    """Whose key it needs."""
+
+    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002 - the SDK's signature
+        """Every row; an error is put off, because calls can be read all the same."""
+        settings = Settings.from_config(self.config)
+        workers = Workers(settings.concurrency)
+        try:
+            yield from map(self.compiled(UTC_ZONE), self.rows(_client(settings), workers))
+        except FatalAPIError as error:
+            needs = f". It needs {self.access}" if isinstance(error, NoAccessError) else ""
+            self.put_off(f"Stream {self.name} could not be read: {error}{needs}")
+
+    @staticmethod
+    @abstractmethod
+    def rows(client: Client, workers: Workers) -> Iterable[Record]:
+        """Every row, with the names of its schema."""
+
+
+class AccountsStream(ReferenceStream):
+    """Corporate accounts, their divisions, and the locations of these."""
+
+    name = "accounts"
+    primary_keys: Sequence[str] = ("account_type", "account_id")
+    access = "the key of a login that may list its accounts"
+
+    @staticmethod
+    def rows(client: Client, workers: Workers) -> Iterable[Record]:
+        """Every account, those above first."""
+        return walk(client.accounts_below, workers)
+
+
+class CsrsStream(ReferenceStream):
+    """Call takers whom Callsurance knows."""
+
+    name = "csrs"
+    primary_keys: Sequence[str] = ("csr_id",)
+    access = "the key of a login that may list the call takers of Callsurance"
+
+    @staticmethod
+    def rows(client: Client, _: Workers) -> Iterable[Record]:
+        """Every call taker, in one request."""
+        return map(csr_row, client.csrs())
+
+
 def _client(settings: Settings) -> Client:
     return Client(
         api_url=settings.api_url,
@@ -153,5 +215,5 @@ def _client(settings: Settings) -> Client:
     )
 
 
-STREAMS: tuple[type[CallsStream], ...] = (CallsStream,)
+STREAMS: tuple[type[CallcapStream], ...] = (AccountsStream, CallsStream, CsrsStream)
 """Every stream of the tap."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from click import Option
 from dotenv import find_dotenv, load_dotenv
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
+from singer_sdk.exceptions import ConfigurationError, ConfigValidationError, FatalAPIError
 from singer_sdk.helpers._classproperty import classproperty  # noqa: PLC2701 - as its users
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
@@ -24,8 +24,9 @@ from tap_callcap.checks import problems
 from tap_callcap.inputs import check_catalog, check_selected, check_state, read_json_object
 from tap_callcap.log import protect_log
 from tap_callcap.messages import BlockWriter
+from tap_callcap.pipeline import CallcapStream
 from tap_callcap.settings import SETTINGS, read_environment
-from tap_callcap.streams import STREAMS
+from tap_callcap.streams import STREAMS, CallsStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding import GenericSingerWriter
 
     from tap_callcap.schema import JSONSchema
-    from tap_callcap.streams import CallsStream
 
 FROM_ENVIRONMENT = "ENV"  # instead of a file
 LONGEST_GOODBYE = 5.0  # seconds from a signal to the end, whatever the target does
@@ -93,14 +93,14 @@ class TapCallcap(Tap):
 
     @classmethod
     def cb_test(cls, ctx: Context, param: Option, value: str) -> None:
-        """Prove that each stream can be read; the SDK would write a record, if there is any."""
+        """Prove that calls can be read; the SDK would write a record of each stream, if any."""
         if value in {CliTestOptionValue.Disabled.value, CliTestOptionValue.Schema.value}:
             super().cb_test(ctx, param, value)
             return
         given: _ConfigInput = ctx.params["config"]
         tap = cls(config=given.config, parse_env_config=given.parse_env)
         for stream in tap.streams.values():
-            if isinstance(stream, STREAMS):
+            if isinstance(stream, CallsStream):
                 stream.check()
         ctx.exit()
 
@@ -118,9 +118,16 @@ class TapCallcap(Tap):
         except ConfigValidationError as error:  # of which the SDK would write several lines
             raise ConfigurationError(str(error)) from None
 
-    def discover_streams(self) -> Sequence[CallsStream]:
+    def discover_streams(self) -> Sequence[CallcapStream]:
         """The streams that there are."""
         return [stream(self) for stream in STREAMS]
+
+    def sync_all(self) -> None:  # type: ignore[misc]  # final, but where else does a run end?
+        """Read every selected stream, then fail for what was put off meanwhile."""
+        super().sync_all()
+        streams = (each for each in self.streams.values() if isinstance(each, CallcapStream))
+        if lines := [line for stream in streams for line in stream.failures]:
+            raise FatalAPIError("; ".join(lines))
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's signature
         """End the run with whole lines; the STATE of its last checkpoint is already among them."""

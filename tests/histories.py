@@ -29,13 +29,20 @@ from tap_callcap.envelope import (
     account_ids,
     check_zone,
     decode_answer,
+    read_call,
     read_page,
+    read_rows,
 )
 from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from tap_callcap.records import Call
+    from tap_callcap.references import Account
     from tap_callcap.sandbox import Asked
+    from tap_callcap.values import JSON
     from tap_callcap.windows import Window
 
 ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
@@ -98,6 +105,21 @@ class DirectClient:
             msg = "Callcap answered no accounts"
             raise FatalAPIError(msg)
         return account_ids(answer.body)
+
+    def call(self, call_id: str, zone: ZoneInfo, detail: str) -> Call | None:
+        """Ask for one call."""
+        params = {"search_timezone": zone.key, "detail": detail}
+        return read_call(self._answer(f"/v2/get/calls/{call_id}/", params), call_id, zone)
+
+    def accounts_below(self, account: Account | None) -> list[JSON]:
+        """Ask for accounts."""
+        names = ("account_type", "account_id")
+        params = dict(zip(names, account, strict=True)) if account else {}
+        return read_rows(self._answer("/v2/get/accounts/", params), "children") or []
+
+    def csrs(self) -> list[JSON]:
+        """Ask for call takers."""
+        return read_rows(self._answer("/v2/get/callsurance/csrs/", {}), "csr") or []
 
     def _answer(self, path: str, params: Mapping[str, str]) -> Answer:
         self.requests += 1

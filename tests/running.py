@@ -44,6 +44,9 @@ def is_utc_instant(text: object) -> bool:
     return match is not None and datetime.fromisoformat(match.group(1)) is not None
 
 
+STREAMS = ("accounts", "calls", "csrs")
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run wrote, and how it ended."""
@@ -56,6 +59,11 @@ class Run:
     def records(self) -> list[dict[str, Any]]:
         """The records, in order."""
         return [line["record"] for line in self.messages if line["type"] == "RECORD"]
+
+    def records_of(self, stream: str) -> list[dict[str, Any]]:
+        """The records of a stream, in order."""
+        records = (line for line in self.messages if line["type"] == "RECORD")
+        return [line["record"] for line in records if line["stream"] == stream]
 
     @property
     def ids(self) -> set[str]:
@@ -152,18 +160,25 @@ def has_command() -> bool:
     return shutil.which(COMMAND) is not None
 
 
-def discovered(**selected: bool) -> dict[str, Any]:
-    """The catalog as discovered, with properties selected or not: `caller__zip=False`."""
+def catalog_of(*names: str) -> dict[str, Any]:
+    """The catalog as discovered, of the streams that are named, all of them selected."""
     catalog = deepcopy(TapCallcap(config={}, validate_config=False).catalog_dict)
-    (calls,) = (each for each in catalog["streams"] if each["stream"] == "calls")
-    metadata = calls["metadata"]
+    catalog["streams"] = [each for each in catalog["streams"] if each["stream"] in names]
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = True
+    return catalog
+
+
+def discovered(**selected: bool) -> dict[str, Any]:
+    """The catalog of calls as discovered, with properties selected or not: `caller__zip=False`."""
+    catalog = catalog_of("calls")
+    metadata = catalog["streams"][0]["metadata"]
     for name, wish in selected.items():
         breadcrumb = [part for name in name.split("__") for part in ("properties", name)]
         entry = next(entry for entry in metadata if entry["breadcrumb"] == breadcrumb)
         entry["metadata"]["selected"] = wish
-    for entry in metadata:
-        if not entry["breadcrumb"]:
-            entry["metadata"]["selected"] = True
     return catalog
 
 

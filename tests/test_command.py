@@ -58,10 +58,18 @@ def test_about_as_markdown_lists_every_setting(tmp_path: Path) -> None:
 
 
 def test_discover_needs_no_config(tmp_path: Path) -> None:
-    """`--discover` prints a catalog; what is about people's lives is not selected by default."""
+    """`--discover` prints a catalog, of which calls alone are selected, without demographics."""
     run = run_command("--discover", folder=tmp_path)
     assert run.code == 0
-    (stream,) = json.loads(run.log[run.log.index("{") : run.log.rindex("}") + 1])["streams"]
+    streams = json.loads(run.log[run.log.index("{") : run.log.rindex("}") + 1])["streams"]
+    roots = {
+        each["stream"]: entry["metadata"]["selected"]
+        for each in streams
+        for entry in each["metadata"]
+        if not entry["breadcrumb"]
+    }
+    assert roots == {"accounts": False, "calls": True, "csrs": False}
+    (stream,) = (each for each in streams if each["stream"] == "calls")
     assert (stream["tap_stream_id"], stream["key_properties"]) == ("calls", ["call_id"])
     assert (stream["replication_method"], stream["replication_key"]) == (
         "INCREMENTAL",

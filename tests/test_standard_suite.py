@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
+from running import STREAMS, catalog_of
 from tap_callcap.sandbox import CallBook, Sandbox, made_up_calls
 from tap_callcap.tap import TapCallcap
 
@@ -20,6 +21,7 @@ CONFIG: dict[str, Any] = {"api_key": "sandbox"}
 StandardTests = get_tap_test_class(
     TapCallcap,
     config=CONFIG,
+    catalog=catalog_of(*STREAMS),
     suite_config=SuiteConfig(max_records_limit=200, ignore_no_records_for_streams=[]),
     parse_env_config=False,
 )
