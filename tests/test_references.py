@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock, patch
 
 import pytest
 from jsonschema import Draft202012Validator
 from singer_sdk.exceptions import FatalAPIError
 
-from histories import BEGINNING
-from running import STREAMS, bookmark_of, catalog_of, run_command, run_tap
+from histories import BEGINNING, DirectClient, KillableWriter
+from running import STREAMS, Run, bookmark_of, catalog_of, run_command, run_tap
+from tap_callcap import streams
+from tap_callcap.client import NoAccessError
 from tap_callcap.references import csr_row, walk
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Moods, Sandbox, made_up_calls
 from tap_callcap.schema import load_schema
+from tap_callcap.tap import TapCallcap
 from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
@@ -177,6 +181,39 @@ def test_the_walk_takes_accounts_where_they_are() -> None:
         ("1", "4", "location", 5),
     ]
     assert below == {}
+
+
+@pytest.mark.parametrize("error", [FatalAPIError("Down"), NoAccessError("403")], ids=repr)
+def test_a_failing_stream_fails_the_run_at_its_end(error: FatalAPIError) -> None:
+    """The stream after it is read; then its line is raised, with what it needs if that helps."""
+    callcap, writer = some_calls(), KillableWriter()
+    client = Mock(wraps=DirectClient(callcap))
+    client.csrs.side_effect = client.accounts_below.side_effect = error
+    tap = TapCallcap(
+        config={"api_key": "sandbox"}, catalog=catalog_of(*STREAMS), message_writer=writer
+    )
+    with (
+        patch.object(streams, "_client", lambda _: client),
+        pytest.raises(FatalAPIError) as caught,
+    ):
+        tap.sync_all()
+    assert Run(writer.lines).ids == callcap.book.ids
+    line = str(caught.value)
+    assert line.startswith(f"Stream accounts could not be read: {error}")
+    assert f"; Stream csrs could not be read: {error}" in line
+    assert line.count("It needs") == 2 * isinstance(error, NoAccessError)
+
+
+def test_the_connection_test_fails_for_what_was_put_off() -> None:
+    """A call that there is not fails the test as it would fail the run; others are not read."""
+    callcap = some_calls()
+    tap = TapCallcap(config={"api_key": "sandbox", "call_ids": ["1_1"]})
+    with (
+        patch.object(streams, "_client", lambda _: DirectClient(callcap)),
+        pytest.raises(FatalAPIError, match="no call 1_1"),
+    ):
+        tap.run_connection_test()
+    assert [asked.path for asked in callcap.requests] == ["/v2/get/calls/1_1/"]
 
 
 # Runs of several streams
