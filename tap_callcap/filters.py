@@ -61,7 +61,7 @@ def _numbers(first: int, last: int) -> Kind:
 
 
 ID = Kind("a number", ("integer", "string"), r"[0-9]{1,18}")
-IDS = Kind("one or more numbers", ID.types, ID.pattern, is_list=True)
+IDS = Kind("a list of numbers, or numbers that commas part", ID.types, ID.pattern, is_list=True)
 SECONDS = Kind("a whole number of seconds", ("integer", "string"), r"[0-9]{1,9}")
 DAYS = Kind("a day, such as 2024-01-31", ("string",), r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 FLAG = Kind("true or false", ("boolean", "integer", "string"), r"[01]|true|false")
