@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from tap_callcap.sandbox import VENDOR_EXAMPLE, Answer, CallBook, Callcap, Moods
 from tap_callcap.settings import SETTINGS, read_environment
 from tap_callcap.windows import MINUTE
 from written_filters import EXAMPLES, account, filters_table, tried
+from written_settings import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,6 +230,14 @@ def test_the_table_in_the_documents_is_of_every_parameter() -> None:
     assert "NOT" not in table
     documented = {*FILTERS, *NOT_FILTERS}
     assert all(f"| `{name}` |" in table for name in documented)
+
+
+def test_the_documents_say_of_every_filter_what_it_follows() -> None:
+    """Whoever filters by what changes must know; a range is no property of a call."""
+    text = (CHECKOUT / "docs" / "filters.md").read_text(encoding="utf-8")
+    table = text.partition("| follows | filters |")[2].partition("**Calls that start matching**")[0]
+    names = re.findall(r"`(\w+)`", table)
+    assert sorted(names) == sorted(FILTERS.keys() - {"search_range"})
 
 
 # Runs
