@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 
-from histories import BEGINNING
+from histories import BEGINNING, live_through, random_history, read_with_tap
 from running import bookmark_of, discovered, run_command, run_tap
 from tap_callcap.checks import problems
 from tap_callcap.filters import FILTERS, NOT_FILTERS, RANGE, Filters
@@ -23,7 +23,10 @@ from written_filters import EXAMPLES, account, filters_table, tried
 from written_settings import CHECKOUT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tap_callcap.sandbox import Call
 
 NOW = BEGINNING
 DAY = date(2026, 3, 5)
@@ -392,6 +395,29 @@ def test_a_filter_that_the_api_refuses_is_named(tmp_path: Path) -> None:
     assert "(error No access)" in line
     assert "correct the filters" in line
     assert "4711" not in run.log
+
+
+@pytest.mark.parametrize("seeds", [range(15), range(15, 30)], ids=["seeds-0", "seeds-15"])
+@pytest.mark.parametrize(
+    ("filters", "matches"),
+    [
+        ({"corporate_id": 1003}, lambda call: call["accounts"]["corporate"]["id"] == 1003),
+        ({"search_term": "edited at"}, lambda call: "edited at" in (call["notes"] or "")),
+    ],
+    ids=["stays", "begins-by-an-edit"],
+)
+def test_no_history_loses_a_call_that_matches(
+    filters: dict[str, Any], matches: Callable[[Call], bool], seeds: range
+) -> None:
+    """Edits between any two requests and kills: the newest version of each such call arrives."""
+    for seed in seeds:
+        history = random_history(seed, config={"filters": filters})
+        *_, ended_well = live_through(history, read_with_tap)
+        assert ended_well, f"seed {seed}"
+        lost = [call_id for call_id in history.lost() if matches(history.book[call_id])]
+        assert lost == [], f"seed {seed}"
+        written = {line["record"]["call_id"] for line in history.written if "record" in line}
+        assert all(matches(history.book[each]) for each in written & history.book.ids)
 
 
 # The fingerprint
