@@ -1,4 +1,4 @@
-"""What is measured: who reads, how they are asked to, and in which series they stand side by side."""
+"""What is measured: who reads, how they are asked to, and in which series they take turns."""
 
 from __future__ import annotations
 

@@ -17,18 +17,19 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600 }
 .bar { fill: #a8b1bb }
 .ours { fill: #1a7f37 }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .bar { fill: #59636e } .ours { fill: #3fb950 } }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 }
+  .bar { fill: #59636e }
+  .ours { fill: #3fb950 }
+}
 """
 
 
 def chart(panels: Mapping[str, Mapping[str, float]]) -> str:
     """One panel below the other, a bar for each number, calls a second."""
     height = sum(HEAD + ROW * len(bars) for bars in panels.values()) + ROW
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
-        f' aria-label="Calls a second">',
-        f"<style>{STYLE}</style>",
-    ]
+    box = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
+    lines = [f'<svg {box} role="img" aria-label="Calls a second">', f"<style>{STYLE}</style>"]
     top = 0
     for title, bars in panels.items():
         lines.extend(_panel(f"{title}: calls a second", bars, top))

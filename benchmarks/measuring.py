@@ -13,9 +13,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from select import select
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
 HERE = Path(__file__).parent
-BLOCK = 2**20  # bytes, at the most, that are read at once
+BLOCK = 2**16  # bytes, at the most, that are read at once; what a pipe of Linux holds
+UNCHECKED = 256  # blocks, at the most, that were read and not looked at yet
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes; what ru_maxrss counts in
 
 
@@ -143,21 +146,38 @@ def run(
         )
         assert process.stdout is not None
         with process.stdout:
-            read = 0
-            while block := os.read(process.stdout.fileno(), BLOCK):
-                delivery.take(block)
-                read += len(block)
-                if megabytes_per_second is not None:
-                    due = began + read / (megabytes_per_second * 1e6)
-                    time.sleep(max(0.0, due - time.perf_counter()))
+            unchecked = _read(process.stdout.fileno(), delivery, megabytes_per_second)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
+    for block in unchecked:
+        delivery.take(block)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         last = log.read_text(encoding="utf-8", errors="replace")[-2000:]
         msg = f"{' '.join(command)} ended with {process.returncode}:\n{last}"
         raise RunError(msg)
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * PEAK_UNIT
+
+
+def _read(pipe: int, delivery: Delivery, megabytes_per_second: float | None) -> Sequence[bytes]:
+    """Read all that comes through `pipe`; return what of it `delivery` did not look at yet.
+
+    It looks when nothing waits in the pipe, so that looking holds up no writer.
+    """
+    began, read = time.perf_counter(), 0
+    unchecked: deque[bytes] = deque()
+    while True:
+        if unchecked and (len(unchecked) >= UNCHECKED or not select([pipe], [], [], 0)[0]):
+            delivery.take(unchecked.popleft())
+            continue
+        block = os.read(pipe, BLOCK)
+        if not block:
+            return unchecked
+        unchecked.append(block)
+        read += len(block)
+        if megabytes_per_second is not None:
+            due = began + read / (megabytes_per_second * 1e6)
+            time.sleep(max(0.0, due - time.perf_counter()))
 
 
 def take_files(folder: Path, delivery: Delivery) -> None:

@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_left
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -74,7 +75,14 @@ def make(folder: Path, count: int) -> None:
                 modified = datetime.fromtimestamp(moment, UTC)
                 end += file.write(
                     b'{"call_id":"%s_%d_%s%s%s%s,'
-                    % (campaign, len(times), rest, between, f"{modified:%Y-%m-%d %H:%M:%S}".encode(), tail)
+                    % (
+                        campaign,
+                        len(times),
+                        rest,
+                        between,
+                        f"{modified:%Y-%m-%d %H:%M:%S}".encode(),
+                        tail,
+                    )
                 )
                 times.append(moment)
                 ends.append(end)
@@ -100,7 +108,7 @@ def _originals(count: int) -> Iterator[tuple[int, bytes, bytes, bytes, bytes]]:
     fields = {name for names in DETAILS.values() for name in names} - {"demographics"}
     calls = made_up_calls(2 * count, seed=1, start=BEGINNING, end=END)
     answered = [call for call in calls if call["action"] == "Answer"][:count]
-    for call in sorted(answered, key=lambda call: call["last_modified"]):
+    for call in sorted(answered, key=itemgetter("last_modified")):
         text = encode(rendered(call, frozenset(fields), ZoneInfo("UTC"), Moods()))
         modified = f'"last_modified":"{call["last_modified"]:%Y-%m-%d %H:%M:%S}"'.encode()
         head, _, tail = text.partition(modified)

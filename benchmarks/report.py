@@ -14,7 +14,7 @@ import msgspec
 
 from cases import FLOOR, IDIOMATIC, READERS, SERIES, TAP_CALLCAP, Case, Reader, Series
 from chart import chart
-from measuring import Run
+from measuring import Run  # noqa: TC001 - msgspec reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 CHARTED = ("peers", "peers-300ms")
 MEGABYTE = 1e6
+INTRODUCTION = """\
+# How fast
+
+Written by `uv run benchmarks/run.py`. Every reader reads the same pages of 1,000 made-up calls,
+3.8 KB each, from a server on the same machine, and writes to a pipe. A run counts if every call
+came. Times are of whole processes, medians of runs that took turns; in brackets the fastest and
+the slowest.
+
+The idiomatic SDK tap is what the SDK's template leads to. The floor is a loop written by hand that
+decodes, encodes and believes everything. Of dlt, *iterated* is fetching and decoding only. Each is
+a file in [`peers/`](peers).
+"""
 
 
 class Measured(msgspec.Struct):
@@ -108,16 +120,10 @@ def write_report(folder: Path, everything: list[Measured]) -> None:
 
 
 def _report(everything: list[Measured]) -> Iterator[str]:
-    yield "# How fast"
-    yield ""
-    yield "Written by `uv run benchmarks/run.py`. Every reader reads the same pages of 1,000 made-up"
-    yield "calls, 3.8 KB each, from a server on the same machine, and writes to a pipe whose reader"
-    yield "sees that every call came; what runs here is whole processes, from start to end. Medians"
-    yield "of the runs, which took turns; in brackets the fastest and the slowest."
-    yield ""
-    yield "The idiomatic SDK tap is what the SDK's template leads to; the floor is a loop written by"
-    yield "hand that decodes, encodes and believes everything. Of dlt, *iterated* fetches and decodes"
-    yield "only. Each is a file in [`peers/`](peers)."
+    yield INTRODUCTION
+    runs = [run for each in everything for runs in each.runs.values() for run in runs]
+    share = max((run.server_cpu / run.seconds for run in runs), default=0.0)
+    yield f"The server's own work was at most {share:.0%} of the time of a run."
     yield ""
     if any(each.series in CHARTED for each in everything):
         yield "![Calls a second](chart.svg)"
@@ -184,7 +190,7 @@ def _findings(by_name: Mapping[str, Measured]) -> Iterator[str]:
             for reader in (IDIOMATIC, FLOOR):
                 base = _base(series, reader, case)
                 if base is not None and (its := measured.seconds(base)) is not None:
-                    said.append(f"{its / mine:.2f} × {base.name}")
+                    said.append(f"{its / mine:.2f} times as fast as {base.name}")
             peers = {
                 each.name: seconds
                 for each in series.cases
@@ -192,9 +198,10 @@ def _findings(by_name: Mapping[str, Measured]) -> Iterator[str]:
             }
             if len(peers) > 1 and case.owed == "all" and name in CHARTED:
                 fastest = min(peers, key=peers.__getitem__)
-                said.append(f"{peers[fastest] / mine:.2f} × the fastest other, {fastest}")
+                ratio = peers[fastest] / mine
+                said.append(f"{ratio:.2f} times as fast as the fastest other, {fastest}")
             if said:
-                yield f"* {series.title}, {case.name}: {', '.join(said)}."
+                yield f"* {series.title}, {case.name}: {'; '.join(said)}."
     for few, many in (("peers", "million"), ("50ms", "million-50ms")):
         if few in by_name and many in by_name:
             yield from _growth(by_name[few], by_name[many], SERIES[many])
@@ -208,8 +215,8 @@ def _growth(few: Measured, many: Measured, series: Series) -> Iterator[str]:
             time = _median(ten, "seconds") / many.calls / (_median(one, "seconds") / few.calls)
             peak = _median(ten, "peak") / _median(one, "peak")
             yield (
-                f"* {series.title}, {case.name}: {time:.2f} × the time a call takes among "
-                f"{few.calls:,}, {peak:.2f} × the peak of memory."
+                f"* {series.title}, {case.name}: a call takes {time:.2f} times as long as among "
+                f"{few.calls:,}, and the peak of memory is {peak:.2f} times as high."
             )
 
 

@@ -16,10 +16,10 @@ import sys
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # dlt reads it when it is imported
 
-import dlt  # noqa: E402 - see above
-from dlt.sources.rest_api import rest_api_source  # noqa: E402
+import dlt
+from dlt.sources.rest_api import rest_api_source
 
-from asked import config_path, params, read_json  # noqa: E402
+from asked import config_path, params, read_json
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     })
     if not config.get("into_files"):
         for call in source.resources["calls"]:
-            sys.stdout.write('{"type":"RECORD","record":{"call_id":"%s"}}\n' % call["call_id"])
+            sys.stdout.write(f'{{"type":"RECORD","record":{{"call_id":"{call["call_id"]}"}}}}\n')
         return
     folder = path.parent
     dlt.pipeline(

@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from http.client import HTTPConnection
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -51,13 +52,6 @@ class Pagination(msgspec.Struct):
     last_page: int
 
 
-class Page(msgspec.Struct):
-    """An answer of the API."""
-
-    pagination: Pagination
-    call: list[type_of(read_json(SCHEMA), "call")]  # type: ignore[misc] # made at run time
-
-
 class RecordMessage(msgspec.Struct, tag="RECORD", tag_field="type", gc=False):
     """A record as Singer wants it."""
 
@@ -86,22 +80,25 @@ class Api:
         return answer
 
 
-def pages(api: Api, threads: int) -> Iterator[Page]:
-    """Every page in turn, with as many requests in flight as there are threads."""
-    decode = msgspec.json.Decoder(Page).decode
+def pages(api: Api, threads: int) -> Iterator[list[Any]]:
+    """The calls of each page in turn, with as many requests in flight as there are threads."""
+    calls: Any = {"type": ["array"], "items": read_json(SCHEMA)}
+    fields = [("pagination", Pagination), ("call", type_of(calls, "call"))]
+    page = msgspec.defstruct("Page", fields)
+    decode: Any = msgspec.json.Decoder(page).decode
     first = decode(api.page(1))
     numbers = iter(range(2, first.pagination.last_page + 1))
     if threads == 1:
-        yield first
-        yield from (decode(api.page(number)) for number in numbers)
+        yield first.call
+        yield from (decode(api.page(number)).call for number in numbers)
         return
     with ThreadPoolExecutor(threads) as pool:
-        ahead = deque(pool.submit(api.page, number) for number, _ in zip(numbers, range(threads)))
-        yield first
+        ahead = deque(pool.submit(api.page, number) for number in islice(numbers, threads))
+        yield first.call
         while ahead:
             body = ahead.popleft().result()
-            ahead.extend(pool.submit(api.page, number) for number, _ in zip(numbers, range(1)))
-            yield decode(body)
+            ahead.extend(pool.submit(api.page, number) for number in islice(numbers, 1))
+            yield decode(body).call
 
 
 def utc(text: str | None) -> str | None:
@@ -118,16 +115,16 @@ def main() -> None:
     encoder = msgspec.json.Encoder()
     message: dict[str, Any] = {"type": "SCHEMA", "stream": "calls", "schema": schema}
     out.write(encoder.encode({**message, "key_properties": ["call_id"]}) + b"\n")
-    for page in pages(Api(config), config.get("threads", 1)):
+    for calls in pages(Api(config), config.get("threads", 1)):
         extracted = datetime.now(timezone.utc).isoformat()
-        for call in page.call:
+        for call in calls:
             call.start_datetime = utc(call.start_datetime)
             call.last_modified = utc(call.last_modified)
             call.end_datetime = utc(call.end_datetime)
             if call.callsaver:
                 call.callsaver.date = utc(call.callsaver.date)
-        out.write(encoder.encode_lines([RecordMessage("calls", c, extracted) for c in page.call]))
-        state = {"bookmarks": {"calls": {"replication_key_value": page.call[-1].last_modified}}}
+        out.write(encoder.encode_lines([RecordMessage("calls", c, extracted) for c in calls]))
+        state = {"bookmarks": {"calls": {"replication_key_value": calls[-1].last_modified}}}
         out.write(encoder.encode({"type": "STATE", "value": state}) + b"\n")
         out.flush()
 

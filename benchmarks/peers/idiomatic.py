@@ -50,7 +50,7 @@ class CallsStream(RESTStream[int]):
         """Sends the key."""
         return BearerTokenAuthenticator(token=self.config["api_key"])
 
-    def get_new_paginator(self) -> CallsPaginator:
+    def get_new_paginator(self) -> CallsPaginator:  # noqa: PLR6301 - as the SDK has it
         """Start with page 1."""
         return CallsPaginator(1)
 

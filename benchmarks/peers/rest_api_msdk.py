@@ -4,7 +4,7 @@
 # [tool.uv]
 # exclude-newer = "2026-11-20T00:00:00Z"
 # ///
-"""tap-rest-api-msdk, which is all configuration, with this project's schema, flattened as it does."""
+"""tap-rest-api-msdk, which is all configuration, with this project's schema in its manner."""
 
 from __future__ import annotations
 

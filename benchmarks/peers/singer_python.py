@@ -34,7 +34,7 @@ def main() -> None:
         while page <= last_page:
             response = session.get(
                 f"{config['api_url']}/get/calls/",
-                params={**params(config["start_date"]), "page": page},
+                params={**params(config["start_date"]), "page": str(page)},
                 timeout=300,
             )
             response.raise_for_status()
