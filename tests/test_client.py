@@ -18,6 +18,7 @@ from fault_server import FaultServer, answer, compressed, good, redirect
 from tap_callcap import wire
 from tap_callcap.client import BadRequestError, Client, Search
 from tap_callcap.envelope import ForeignZoneError, NothingFound, Page
+from tap_callcap.values import decode_json
 from tap_callcap.windows import Window
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def test_a_page_is_read(act: Any) -> None:
     with FaultServer(act) as server:
         page = page_of(client_of(server))
     assert (page.number, page.last_page, page.total_records) == (1, 1, 1)
-    assert page.calls == CALLS
+    assert [decode_json(bytes(call)) for call in page.calls] == CALLS
 
 
 def test_a_connection_is_kept() -> None:

@@ -173,8 +173,9 @@ def test_the_sdist_has_what_builds_and_tests(dist: Path) -> None:
         paths = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {path.partition("/")[0] for path in paths} == {
-        *("tap_callcap", "schemas", "tests", "docs", "examples", "pyproject.toml", "uv.lock"),
-        *("LICENSE", "uvw", "meltano.yml", ".ci", ".env.example", ".gitignore", "PKG-INFO"),
+        *("tap_callcap", "schemas", "tests", "docs", "examples", "benchmarks"),
+        *("pyproject.toml", "uv.lock", "uvw"),
+        *("LICENSE", "meltano.yml", ".ci", ".env.example", ".gitignore", "PKG-INFO"),
         *DOCUMENTS,
     }
     assert {"schemas/calls.json", "tests/test_project.py", ".ci/run"} <= paths

@@ -1,0 +1,175 @@
+"""What is measured: who reads, how they are asked to, and in which series they take turns."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PEERS = Path(__file__).parent / "peers"
+TAP = str(Path(sys.executable).with_name("tap-callcap"))
+SYNC = ("--config=config.json",)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A program that reads all calls: a script in peers/, with its own environment or not."""
+
+    name: str
+    package: str
+    """The distribution whose version says what was measured."""
+    script: Path | None = None
+    """None for the tap, which is a command."""
+
+    @property
+    def has_environment(self) -> bool:
+        """Whether the script says what it needs; else it runs in this project's environment."""
+        return self.script is not None and self._pin is not None
+
+    @property
+    def version(self) -> str:
+        """The version of its package."""
+        return self._pin[1] if self._pin else version(self.package)
+
+    @property
+    def _pin(self) -> re.Match[str] | None:
+        text = self.script.read_text(encoding="utf-8") if self.script else ""
+        return re.search(rf'"{re.escape(self.package)}(?:\[\w+\])?==([\d.]+)"', text)
+
+
+TAP_CALLCAP = Reader("tap-callcap", "tap-callcap")
+FLOOR = Reader("floor", "msgspec", PEERS / "floor.py")
+IDIOMATIC = Reader("idiomatic SDK tap", "singer-sdk", PEERS / "idiomatic.py")
+SINGER_PYTHON = Reader("singer-python tap", "singer-python", PEERS / "singer_python.py")
+MSDK = Reader("tap-rest-api-msdk", "tap-rest-api-msdk", PEERS / "rest_api_msdk.py")
+AIRBYTE = Reader("airbyte-cdk manifest", "airbyte-cdk", PEERS / "airbyte.py")
+DLT = Reader("dlt rest_api", "dlt", PEERS / "dlt_rest_api.py")
+READERS = (TAP_CALLCAP, FLOOR, IDIOMATIC, SINGER_PYTHON, MSDK, AIRBYTE, DLT)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A reader, and how it is asked to read."""
+
+    reader: Reader
+    manner: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = SYNC
+    owed: str = "all"
+    """Which calls must come: `all`, the `newest` only, or `none`."""
+
+    @property
+    def name(self) -> str:
+        """How tables call it."""
+        return f"{self.reader.name}, {self.manner}" if self.manner else self.reader.name
+
+
+@dataclass(frozen=True)
+class Series:
+    """Cases that run in turn over the same pages."""
+
+    name: str
+    title: str
+    cases: tuple[Case, ...]
+    calls: int = 100_000
+    latency: float = 0.0
+    """Seconds between a request and its answer."""
+    megabytes_per_second: float | None = None
+    """What the target reads at the most."""
+
+
+def tap(concurrency: int) -> Case:
+    """The tap with so many requests in flight."""
+    return Case(TAP_CALLCAP, f"{concurrency} in flight", {"concurrency": concurrency})
+
+
+def floor(threads: int) -> Case:
+    """The floor with so many requests in flight."""
+    return Case(FLOOR, f"{threads} in flight", {"threads": threads})
+
+
+STREAM_MAP = {
+    "stream_maps": {
+        "calls": {"notes": None, "caller_hash": "md5(caller['caller_id'])"},
+    }
+}
+FLATTENING = {"flattening_enabled": True, "flattening_max_depth": 3}
+INCREMENT = (*SYNC, "--state=state.json")
+
+OTHERS = (
+    Case(SINGER_PYTHON),
+    Case(MSDK),
+    Case(AIRBYTE),
+    Case(DLT, "iterated"),
+    Case(DLT, "into files", {"into_files": True}),
+)
+
+SERIES = {
+    series.name: series
+    for series in (
+        Series(
+            "peers",
+            "All, no latency",
+            (Case(IDIOMATIC), *OTHERS, Case(FLOOR), tap(4)),
+        ),
+        Series(
+            "peers-300ms",
+            "All, 300 ms a page",
+            (Case(IDIOMATIC), *OTHERS, floor(4), tap(4), floor(8), tap(8)),
+            latency=0.3,
+        ),
+        Series(
+            "50ms",
+            "The tap and the floor, 50 ms a page",
+            (floor(4), tap(4), floor(8), tap(8)),
+            latency=0.05,
+        ),
+        Series(
+            "million",
+            "A million calls, no latency",
+            (Case(FLOOR), tap(4)),
+            calls=1_000_000,
+        ),
+        Series(
+            "million-50ms",
+            "A million calls, 50 ms a page",
+            (floor(4), tap(4), floor(8), tap(8)),
+            calls=1_000_000,
+            latency=0.05,
+        ),
+        Series(
+            "maps",
+            "With a stream map, with flattening",
+            tuple(
+                Case(reader, manner, config)
+                for manner, config in (("stream map", STREAM_MAP), ("flattening", FLATTENING))
+                for reader in (IDIOMATIC, TAP_CALLCAP)
+            ),
+        ),
+        Series(
+            "slow-target",
+            "A target that reads 20 MB a second",
+            (Case(IDIOMATIC), Case(FLOOR), tap(4)),
+            megabytes_per_second=20,
+        ),
+        Series(
+            "start-up",
+            "Start-up",
+            tuple(
+                Case(reader, manner, arguments=arguments, owed=owed)
+                for manner, arguments, owed in (
+                    ("--version", ("--version",), "none"),
+                    ("--discover", (*SYNC, "--discover"), "none"),
+                    ("a quiet increment", INCREMENT, "newest"),
+                )
+                for reader in (IDIOMATIC, TAP_CALLCAP)
+            ),
+        ),
+    )
+}

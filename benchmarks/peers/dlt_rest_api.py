@@ -1,0 +1,65 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["dlt[filesystem]==1.31.0"]
+# [tool.uv]
+# exclude-newer = "2026-11-20T00:00:00Z"
+# ///
+"""dlt's rest_api source: only iterated, which is fetching and decoding, or loaded into files.
+
+Iterated it writes the id of each call to standard output, to show that it had them all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # dlt reads it when it is imported
+
+import dlt
+from dlt.sources.rest_api import rest_api_source
+
+from asked import config_path, params, read_json
+
+
+def main() -> None:
+    """Iterate over every call, or load them into files beside the config."""
+    path = config_path()
+    config = read_json(path)
+    source = rest_api_source({
+        "client": {
+            "base_url": config["api_url"],
+            "auth": {"type": "bearer", "token": config["api_key"]},
+            "paginator": {
+                "type": "page_number",
+                "base_page": 1,
+                "total_path": "pagination.last_page",
+            },
+        },
+        "resources": [
+            {
+                "name": "calls",
+                "primary_key": "call_id",
+                "endpoint": {
+                    "path": "get/calls/",
+                    "data_selector": "call",
+                    "params": params(config["start_date"]),
+                },
+            }
+        ],
+    })
+    if not config.get("into_files"):
+        for call in source.resources["calls"]:
+            sys.stdout.write(f'{{"type":"RECORD","record":{{"call_id":"{call["call_id"]}"}}}}\n')
+        return
+    folder = path.parent
+    dlt.pipeline(
+        "calls",
+        pipelines_dir=str(folder / "pipelines"),
+        destination=dlt.destinations.filesystem(bucket_url=(folder / "files").as_uri()),
+        dataset_name="callcap",
+    ).run(source, loader_file_format="jsonl")
+
+
+if __name__ == "__main__":
+    main()

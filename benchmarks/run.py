@@ -1,0 +1,185 @@
+"""How fast the tap is beside others, over the same pages: the command that measures all.
+
+`uv run benchmarks/run.py` builds what it needs below .cache/benchmarks/, runs every series, and
+writes RESULTS.md and chart.svg. Names of series run only those; the others keep what was measured
+before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cases import SERIES, TAP, Case, Reader, Series
+from measuring import HERE, Delivery, Run, RunError, run, serving, take_files
+from pages import BEGINNING, UTC, Pages
+from report import Measured, measured_in, write_report
+
+CHECKOUT = HERE.parent
+CACHE = CHECKOUT / ".cache" / "benchmarks"
+RUNS = 5  # of each case
+REHEARSED = 2_000  # calls that each case reads once before it is measured
+QUICK = 3_000  # calls with --quick
+
+
+def main() -> None:
+    """Measure what the command line asks for, and write it down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("series", nargs="*", help=f"of {', '.join(SERIES)}; all if none is named")
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each case (default %(default)s)")
+    parser.add_argument("--resume", action="store_true", help="keep the runs of an earlier start")
+    parser.add_argument("--report", action="store_true", help="measure nothing, write the results")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one run over few calls, to see that all works; results go to .cache/benchmarks/quick",
+    )
+    wish = parser.parse_args()
+    if unknown := set(wish.series) - set(SERIES):
+        parser.error(f"there is no series {', '.join(sorted(unknown))}")
+    results, measurements = HERE, CACHE / "measurements"
+    series = [SERIES[name] for name in wish.series or SERIES]
+    if wish.quick:
+        results = measurements = CACHE / "quick"
+        series = [replace(each, calls=min(each.calls, QUICK)) for each in series]
+    if not wish.report:
+        for each in series:
+            measure(each, 1 if wish.quick else wish.runs, measurements, resume=wish.resume)
+    write_report(results, measured_in(measurements))
+    print(f"\n{results / 'RESULTS.md'}")
+
+
+def measure(series: Series, rounds: int, measurements: Path, *, resume: bool = False) -> None:
+    """Run the cases of `series` in turn, `rounds` times; each run is written down at once.
+
+    Raises:
+        RunError: If a run fails or does not deliver every call.
+    """
+    print(f"\n==> {series.name}: {series.title}; {series.calls:,} calls", flush=True)
+    for case in series.cases:
+        build_environment(case.reader)
+    file = measurements / f"{series.name}.json"
+    measured = Measured.read(file) if resume and file.exists() else Measured.begin(series, CHECKOUT)
+    rehearsal = replace(series, calls=min(series.calls, REHEARSED), latency=0.0)
+    for case in series.cases:
+        if case.name not in measured.runs:
+            measured_run(rehearsal, case)
+    for number in range(rounds):
+        for case in series.cases:
+            runs = measured.runs.setdefault(case.name, [])
+            if len(runs) <= number:
+                runs.append(measured_run(series, case))
+                measured.write(file)
+                print(
+                    f"    {number + 1}/{rounds} {case.name:40} {runs[-1].seconds:8.2f} s"
+                    f" {runs[-1].cpu:8.2f} s CPU {runs[-1].peak / 1e6:7.0f} MB",
+                    flush=True,
+                )
+
+
+def measured_run(series: Series, case: Case) -> Run:
+    """One run of `case` over the pages of `series`.
+
+    Raises:
+        RunError: If it fails or does not deliver every call.
+    """
+    folder = CACHE / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    place = pages_of(series.calls)
+    pages = Pages(place)
+    newest = datetime.fromtimestamp(pages.times[-1], UTC).replace(second=0)
+    owed = {
+        "all": range(len(pages)),
+        "newest": pages.found(newest, newest + timedelta(days=1)),
+        "none": range(0),
+    }[case.owed]
+    delivery = Delivery(len(pages))
+    with serving(place, series.latency) as served:
+        config = {"api_url": served.url, "api_key": "key", "start_date": f"{BEGINNING:%FT%TZ}"}
+        bookmark = {
+            "replication_key": "last_modified",
+            "replication_key_value": f"{newest:%FT%TZ}",
+        }
+        files = {
+            "config": {**config, **case.config},
+            "state": {"bookmarks": {"calls": bookmark}},
+        }
+        for name, content in files.items():
+            (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        seconds, cpu, peak = run(
+            command_of(case),
+            delivery,
+            folder=folder,
+            environment=environment_in(folder),
+            megabytes_per_second=series.megabytes_per_second,
+        )
+    if "into_files" in case.config:
+        take_files(folder / "files" / "callcap" / "calls", delivery)
+    try:
+        delivery.check(owed)
+    except RunError as error:
+        msg = f"{case.name}: {error}"
+        raise RunError(msg) from None
+    return Run(seconds, cpu, peak, delivery.records, served.pages, served.cpu)
+
+
+def command_of(case: Case) -> list[str]:
+    """The command line of a case."""
+    script = case.reader.script
+    if script is None:
+        return [TAP, *case.arguments]
+    own = environment_of(case.reader) / "bin" / "python"
+    python = str(own) if case.reader.has_environment else sys.executable
+    return [python, str(script), *case.arguments]
+
+
+def environment_in(folder: Path) -> dict[str, str]:
+    """The variables of a run: this machine only, and nothing that is set for a tap."""
+    inherited = {
+        name: text for name, text in os.environ.items() if not name.startswith("TAP_CALLCAP_")
+    }
+    return {**inherited, "NO_PROXY": "127.0.0.1", "DLT_DATA_DIR": str(folder / "dlt")}
+
+
+def pages_of(calls: int) -> Path:
+    """The folder of so many calls; they are made if they are not there yet."""
+    folder = CACHE / f"calls-{calls}"
+    if not (folder / "ends").exists():  # what is made last
+        subprocess.run(
+            [sys.executable, str(HERE / "pages.py"), str(folder), str(calls)], check=True
+        )
+    return folder
+
+
+def environment_of(reader: Reader) -> Path:
+    """Where the environment of a reader is, if it has its own."""
+    return CACHE / "environments" / (reader.script or Path(TAP)).stem
+
+
+def build_environment(reader: Reader) -> None:
+    """Install what the script of `reader` says that it needs, with this Python."""
+    if not reader.has_environment:
+        return
+    uvw, place = str(CHECKOUT / "uvw"), environment_of(reader)
+    if not place.exists():
+        subprocess.run([uvw, "venv", "--quiet", "--python", sys.executable, place], check=True)
+    subprocess.run(
+        [uvw, "sync", "--quiet", "--active", "--script", str(reader.script)],
+        check=True,
+        env={**os.environ, "VIRTUAL_ENV": str(place)},
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RunError as error:
+        sys.exit(f"\nA run is void: {error}")
