@@ -234,16 +234,11 @@ _PAGE_DECODER = msgspec.json.Decoder(_PageBody)
 def scrub_message(vendor: Mapping[str, JSON]) -> str:
     """`status` and `message` of the vendor's error, without what may speak of a person.
 
-    Of each, plain words are kept: no numbers, no addresses, and no names, which are capitalized.
+    Words in lower case are kept: no numbers, no addresses, and no names, which are capitalized.
     """
-    said = (str(vendor.get(name) or "").split() for name in ("status", "message"))
-    words = [
-        word if (_PLAIN_WORD if index else _FIRST_WORD).fullmatch(word) else "…"
-        for text in said
-        for index, word in enumerate(text)
-    ]
-    return f" ({' '.join(words)[:200]})" if words else ""
+    said = " ".join(str(vendor.get(name) or "") for name in ("status", "message")).split()
+    safe = " ".join(word if _PLAIN_WORD.fullmatch(word) else "…" for word in said)
+    return f" ({safe[:200]})" if safe else ""
 
 
 _PLAIN_WORD = re.compile(r"[(\"'`]?[a-z_'-]+[.,:;!?)\"'`]{0,2}")
-_FIRST_WORD = re.compile(rf"[A-Z]?{_PLAIN_WORD.pattern}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
@@ -18,7 +19,6 @@ from fault_server import FaultServer, answer, compressed, good, redirect
 from tap_callcap import wire
 from tap_callcap.client import BadRequestError, Client, Search
 from tap_callcap.envelope import ForeignZoneError, NothingFound, Page
-from tap_callcap.values import decode_json
 from tap_callcap.windows import Window
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def test_a_page_is_read(act: Any) -> None:
     with FaultServer(act) as server:
         page = page_of(client_of(server))
     assert (page.number, page.last_page, page.total_records) == (1, 1, 1)
-    assert [decode_json(bytes(call)) for call in page.calls] == CALLS
+    assert [msgspec.json.decode(call) for call in page.calls] == CALLS
 
 
 def test_a_connection_is_kept() -> None:
@@ -202,7 +202,7 @@ def test_the_vendors_words_are_scrubbed() -> None:
     with FaultServer(answer(401, said)) as server:
         message = failure_of(client_of(server))
     assert message == (
-        "Callcap answered 401 to GET /v2/get/calls/ (unauthorized Key … of … … … is bad); "
+        "Callcap answered 401 to GET /v2/get/calls/ (unauthorized … … of … … … is bad); "
         "the key is not valid: check api_key"
     )
 

@@ -93,7 +93,7 @@ SAID = {
     "two lengths": "the connection broke (InvalidHeader). ",
     "200 with HTML": "the answer is of no use: it is no JSON object. ",
     "status not success": (
-        "the answer is of no use: its status is not success (error Database … is down). "
+        "the answer is of no use: its status is not success (error … … is down). "
     ),
     "200 without pages": "the answer has no pagination. ",
     "503": "Callcap answered 503. ",
