@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from targets.loaders import LOADERS, Loader
+from targets.loaders import LOADERS
 from targets.odd_calls import FIRST_DAY, odd_calls
 from targets.postgresql import NoPostgreSQLError
 from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
@@ -17,6 +17,8 @@ from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from targets.loader import Loader
 
 ALWAYS = {"target-duckdb", "target-postgres"}
 """The targets that every run of the tests uses; the others need the marker `targets`."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 from running import COMMAND, clean_environment, discovered
 
 if TYPE_CHECKING:
-    from targets.loaders import Loader
+    from targets.loader import Loader
 
 
 class PipeError(AssertionError):
@@ -46,7 +47,12 @@ def load(loader: Loader, api_url: str, *, tap: dict[str, Any], target: dict[str,
             source, cwd=loader.folder, env=clean_environment(), stdout=subprocess.PIPE, stderr=log
         ) as writer,
         subprocess.Popen(
-            sink, cwd=loader.folder, stdin=writer.stdout, stdout=subprocess.PIPE, stderr=log
+            sink,
+            cwd=loader.folder,
+            env={**os.environ, **loader.variables},
+            stdin=writer.stdout,
+            stdout=subprocess.PIPE,
+            stderr=log,
         ) as reader,
     ):
         if writer.stdout is not None:
@@ -57,4 +63,5 @@ def load(loader: Loader, api_url: str, *, tap: dict[str, Any], target: dict[str,
         if any(codes):
             msg = f"tap and target exited with {codes}:\n{log.read()}"
             raise PipeError(msg)
-    state.write_text(states.decode().splitlines()[-1], encoding="utf-8")
+    if states:  # none where the bookmark stayed, from a target that passes on no older STATE
+        state.write_text(states.decode().splitlines()[-1], encoding="utf-8")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_callcap.sandbox import Sandbox
-    from targets.loaders import Loader
+    from targets.loader import Loader
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -125,9 +125,9 @@ def test_batches_are_equal(sandbox: Sandbox, loader: Loader, tmp_path: Path) -> 
         "batch_size": 10,
     }
 
-    load_from(sandbox, loader, batch_config=config)
+    load_from(sandbox, loader, **DEEP, batch_config=config)
 
-    assert rows_of(loader) == expected_rows(sandbox.book, nothing=loader.nothing)
+    assert rows_of(loader) == expected_rows(sandbox.book, 3, nothing=loader.nothing)
 
 
 @pytest.mark.column("metadata")
