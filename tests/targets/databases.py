@@ -162,10 +162,15 @@ def fetch(folder, query):
         return [{{name.lower(): value for name, value in row.items()}} for row in rows]
 {PRINT_ROWS}"""
 
+    def __init__(self, folder: Path, server: Any) -> None:
+        """Make a folder for fakesnow's files."""
+        super().__init__(folder, server)
+        (folder / "database").mkdir()
+
     @classmethod
     def command(cls) -> Sequence[str | Path]:
         """Return the target's command on fakesnow."""
-        return [cls.environment().python, EMULATED / "snowflake.py", "database"]
+        return [cls.environment().python, EMULATED / "on_fakesnow.py", "database"]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -180,9 +185,9 @@ def fetch(folder, query):
 
     def query(self, query: str) -> list[Row]:
         """Return what the warehouse answers, names in lower case."""
-        database = self.folder / "database"
-        database.mkdir(exist_ok=True)
-        rows: list[Row] = json.loads(self.environment().run(self._fetch, str(database), query))
+        rows: list[Row] = json.loads(
+            self.environment().run(self._fetch, str(self.folder / "database"), query)
+        )
         return rows
 
     def rows(self) -> list[Row]:
@@ -199,6 +204,8 @@ class BigQuery(Loader):
 
     name = "target-bigquery"
     title = "BigQuery"
+    nothing = ([],)
+    cannot: ClassVar = {"batch": "it takes BATCH messages, loads nothing and exits 0"}
     metadata: ClassVar = {}
     python_before = (3, 12)
     column_types: ClassVar = {
@@ -252,7 +259,7 @@ def fetch(address, dataset, what):
     @classmethod
     def command(cls) -> Sequence[str | Path]:
         """Return the target's command on the emulator."""
-        return [cls.environment().python, EMULATED / "bigquery.py"]
+        return [cls.environment().python, EMULATED / "on_bqemulator.py"]
 
     @property
     def variables(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ class JSONLines(Loader):
     appends = True
     cannot: ClassVar = {"batch": "it knows no BATCH messages"}
     metadata: ClassVar = {}
+    has_metadata = False
 
     @property
     def config(self) -> dict[str, Any]:
@@ -44,10 +45,8 @@ class CSV(Loader):
     name = "target-csv"
     title = "CSV"
     nothing = ("",)
+    depth = 3
     appends = True
-    cannot: ClassVar = {
-        "equal": "it writes objects and arrays as Python would, not as JSON: flatten them",
-    }
 
     @property
     def config(self) -> dict[str, Any]:
@@ -55,6 +54,8 @@ class CSV(Loader):
         return {
             "output_path": str(self.folder),
             "file_naming_scheme": "{stream_name}-{timestamp}.csv",
+            "flattening_enabled": True,  # else nested parts are written as Python has them
+            "flattening_max_depth": self.depth,
         }
 
     def rows(self) -> list[Row]:
@@ -86,8 +87,11 @@ class Parquet(Loader):
     name = "target-s3"
     title = "Parquet on S3"
     extras = ("moto[server]==5.2.5",)
+    depth = 3
     appends = True
+    cannot: ClassVar = {"batch": "it fails on BATCH messages"}
     metadata: ClassVar = {}
+    has_metadata = False
     column_types: ClassVar = {
         "string": "string",
         "json": "string",
@@ -95,8 +99,8 @@ class Parquet(Loader):
         "integer": "int64",
         "number": "double",
         "boolean": "bool",
-        "object": "struct",
-        "array": "list",
+        "object": "string",
+        "array": "string",
     }
     _serve = """
 import sys
@@ -164,6 +168,8 @@ client.create_bucket(Bucket=sys.argv[2])
                 },
             },
             "prefix": "callcap",
+            "flattening_enabled": True,  # else it fails on numbers in nested parts
+            "flattening_max_depth": self.depth,
         }
 
     def rows(self) -> list[Row]:

@@ -37,6 +37,8 @@ class Loader(ABC):
     """What its environment needs besides."""
     column_types: ClassVar[Mapping[str, str]] = {}
     """The type of a column for each kind of property, as the target's own software calls it."""
+    depth: ClassVar[int] = 0
+    """How far it is told to flatten objects."""
     nothing: ClassVar[tuple[object, ...]] = ()
     """What it cannot tell from null in a column of its own."""
     appends: ClassVar[bool] = False
@@ -46,6 +48,8 @@ class Loader(ABC):
     python_before: ClassVar[tuple[int, int]] = (3, 15)
     metadata: ClassVar[Mapping[str, Any]] = {"add_record_metadata": True, "hard_delete": True}
     """The settings that add columns about the load, and delete rows for good."""
+    has_metadata: ClassVar[bool] = True
+    """Whether it can have such columns."""
 
     def __init__(self, folder: Path, server: Any) -> None:
         """Take an empty folder, and what `serving` yielded."""

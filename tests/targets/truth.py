@@ -62,10 +62,28 @@ def expected_rows(
     for call in calls:
         record = _without_nul(_record(call))
         row = {name: plain(_at(record, name), part) for name, part in columns.items()}
-        rows[row["call_id"]] = {
-            name: None if value in nothing else value for name, value in row.items()
-        }
+        rows[row["call_id"]] = without(nothing, row)
     return rows
+
+
+def without(nothing: tuple[object, ...], row: Row) -> Row:
+    """Return a row in which values that the target cannot tell from null are null."""
+    return {name: None if value in nothing else value for name, value in row.items()}
+
+
+def differences(found: Mapping[str, Row], expected: Mapping[str, Row]) -> list[str]:
+    """Return where the rows differ, a line each, so that a failing test can be read."""
+    lines = [f"{call_id}: no row" for call_id in sorted(expected.keys() - found)]
+    lines += [f"{call_id}: no such call" for call_id in sorted(found.keys() - expected)]
+    for call_id in sorted(expected.keys() & found):
+        row, wanted = found[call_id], expected[call_id]
+        lines += [
+            f"{call_id}: {name} is {row.get(name, '(absent)')!r:.200}, "
+            f"and should be {wanted.get(name, '(absent)')!r:.200}"
+            for name in sorted(wanted.keys() | row)
+            if (name in row) != (name in wanted) or row[name] != wanted[name]
+        ]
+    return lines
 
 
 def plain(value: Any, schema: JSONSchema) -> Any:

@@ -1,6 +1,6 @@
 """Runs the real z3-target-bigquery, in its own environment, on an emulator of BigQuery.
 
-    BIGQUERY_EMULATOR_HOST=http://127.0.0.1:… python bigquery.py [options of target-bigquery]
+    BIGQUERY_EMULATOR_HOST=http://127.0.0.1:… python on_bqemulator.py [options of target-bigquery]
 
 The emulator asks for no credentials, and takes no qualified names in a MERGE's SET; all else that
 the target does is its own.

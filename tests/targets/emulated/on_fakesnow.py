@@ -1,6 +1,6 @@
 """Runs the real target-snowflake, in its own environment, on fakesnow in the same process.
 
-    python snowflake.py FOLDER [options of target-snowflake]
+    python on_fakesnow.py FOLDER [options of target-snowflake]
 
 fakesnow has no stage for files, so the statements that load from one are given a table with the
 files' lines instead; all else that the target does is its own.
