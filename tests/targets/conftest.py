@@ -5,23 +5,44 @@ from __future__ import annotations
 import os
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 from targets.loaders import LOADERS
+from targets.matrix import Matrix
 from targets.odd_calls import FIRST_DAY, odd_calls
 from targets.postgresql import NoPostgreSQLError
-from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from targets.loader import Loader
 
+MATRIX = Matrix()
 ALWAYS = {"target-duckdb", "target-postgres"}
 """The targets that every run of the tests uses; the others need the marker `targets`."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note what became of a test that stands for a column of the matrix."""
+    report = yield
+    mark = item.get_closest_marker("column")
+    if mark and isinstance(item, pytest.Function) and (report.when == "call" or not report.passed):
+        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        MATRIX.add(cast("type[Loader]", item.callspec.params["served"]), mark.args[0], outcome)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the matrix where that was asked for."""
+    if session.config.getoption("write_matrix"):
+        MATRIX.write()
 
 
 @pytest.fixture(

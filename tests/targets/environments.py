@@ -84,6 +84,6 @@ def pip_url(loader: str) -> tuple[str, ...]:
 
 
 def _uv(*arguments: str) -> None:
-    command = [CHECKOUT / "uvw", "--quiet", *arguments]
+    command = [str(CHECKOUT / "uvw"), "--quiet", *arguments]
     bare = {name: text for name, text in os.environ.items() if name != "VIRTUAL_ENV"}
     subprocess.run(command, check=True, env=bare)

@@ -24,7 +24,7 @@ class JSONLines(Loader):
     name = "target-jsonl"
     title = "JSON Lines"
     appends = True
-    cannot: ClassVar = {"batch": "it knows no BATCH messages"}
+    cannot: ClassVar = {"batch": "It knows no BATCH messages, and fails."}
     metadata: ClassVar = {}
     has_metadata = False
 
@@ -45,6 +45,10 @@ class CSV(Loader):
     name = "target-csv"
     title = "CSV"
     nothing = ("",)
+    equality = (
+        "Flattened by the target, `flattening_max_depth` 3: else it writes nested parts as Python "
+        "has them, not as JSON. Null and an empty text look the same."
+    )
     depth = 3
     appends = True
 
@@ -86,10 +90,14 @@ class Parquet(Loader):
 
     name = "target-s3"
     title = "Parquet on S3"
+    stand_in = "The real target; [moto](https://docs.getmoto.org) 5.2.5 plays S3."
+    equality = (
+        "Flattened by the target, `flattening_max_depth` 3: it fails on numbers in nested parts."
+    )
     extras = ("moto[server]==5.2.5",)
     depth = 3
     appends = True
-    cannot: ClassVar = {"batch": "it fails on BATCH messages"}
+    cannot: ClassVar = {"batch": "It fails on BATCH messages."}
     metadata: ClassVar = {}
     has_metadata = False
     column_types: ClassVar = {
@@ -149,7 +157,7 @@ client.create_bucket(Bucket=sys.argv[2])
     @contextmanager
     def serving(cls) -> Generator[Any, None, None]:
         """Run an S3."""
-        with running([cls.environment().python, "-c", cls._serve]) as address:
+        with running([str(cls.environment().python), "-c", cls._serve]) as address:
             yield address
 
     @property

@@ -43,9 +43,14 @@ class Loader(ABC):
     """What it cannot tell from null in a column of its own."""
     appends: ClassVar[bool] = False
     """Whether an edited call is another row; the newest one counts."""
+    stand_in: ClassVar[str] = ""
+    """What plays a service that cannot run here, in a sentence."""
+    equality: ClassVar[str] = ""
+    """What to know of the values in it, in a sentence."""
     cannot: ClassVar[Mapping[str, str]] = {}
     """Columns of docs/targets.md whose tests it cannot pass, each with the reason."""
-    python_before: ClassVar[tuple[int, int]] = (3, 15)
+    python_before: ClassVar[tuple[int, int]] = (4, 0)
+    """The first Python that it does not run on."""
     metadata: ClassVar[Mapping[str, Any]] = {"add_record_metadata": True, "hard_delete": True}
     """The settings that add columns about the load, and delete rows for good."""
     has_metadata: ClassVar[bool] = True
@@ -68,9 +73,9 @@ class Loader(ABC):
         return environment(cls.name, (*pip_url(cls.name), *cls.extras))
 
     @classmethod
-    def command(cls) -> Sequence[str | Path]:
+    def command(cls) -> Sequence[str]:
         """Return the command of the target."""
-        return [cls.environment().command(cls.name)]
+        return [str(cls.environment().command(cls.name))]
 
     @property
     def variables(self) -> dict[str, str]:
@@ -87,5 +92,5 @@ class Loader(ABC):
         """Return the rows in the destination."""
 
     def columns(self) -> dict[str, str]:
-        """Return the columns with their types."""
-        return {}
+        """Return the columns with their types; those of a text file have none."""
+        return dict.fromkeys(self.rows()[0], "")

@@ -39,7 +39,7 @@ def load(loader: Loader, api_url: str, *, tap: dict[str, Any], target: dict[str,
     state = loader.folder / "state.json"
     if not state.exists():
         state.write_text("{}", encoding="utf-8")
-    source = [COMMAND, "--config=tap.json", "--catalog=catalog.json", "--state=state.json"]
+    source = [str(COMMAND), "--config=tap.json", "--catalog=catalog.json", "--state=state.json"]
     sink = [*loader.command(), "--config", "target.json"]
     with (
         (loader.folder / "log").open("w+", encoding="utf-8") as log,

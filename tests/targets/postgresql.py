@@ -58,19 +58,20 @@ def _binaries() -> Path:
         NoPostgreSQLError: If there are none.
     """
     found = _found()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "postgresql"],
-            check=True,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            stdout=subprocess.DEVNULL,
-        )
+    if found is None and os.geteuid() == 0 and Path("/usr/bin/apt-get").exists():
+        _apt_get("update")
+        _apt_get("install", "--yes", "--no-install-recommends", "postgresql")
         found = _found()
     if found is None:
         msg = "PostgreSQL's initdb and pg_ctl are not here: install postgresql"
         raise NoPostgreSQLError(msg)
     return found
+
+
+def _apt_get(*arguments: str) -> None:
+    command = ["/usr/bin/apt-get", "--quiet=2", *arguments]
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
 
 
 def _found() -> Path | None:

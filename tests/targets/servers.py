@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from pathlib import Path
 
 
 @contextmanager
 def running(
-    command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None
+    command: Sequence[str], *, environment: Mapping[str, str] | None = None
 ) -> Generator[str, None, None]:
     """Run a server on a free port, and yield the address that it prints.
 

@@ -68,7 +68,7 @@ def assert_equal(sandbox: Sandbox, loader: Loader, *, depth: int) -> dict[str, R
 
 
 def edit_all_kinds(sandbox: Sandbox) -> set[str]:
-    """Edit each odd call and some of the usual ones, and let it settle; return the odd ones' ids."""
+    """Edit each odd call and some of the usual ones; return the ids of the odd ones."""
     callcap = sandbox.callcap
     edited = {call_id for call_id in callcap.book.ids if call_id.startswith("1_")}
     for rings, call_id in enumerate(sorted(edited)):

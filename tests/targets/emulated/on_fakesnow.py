@@ -20,7 +20,9 @@ from target_snowflake.target import TargetSnowflake
 
 UNKNOWN_TO_FAKESNOW = [r"drop file format.*", r"remove .*"]
 STAGE = re.compile(r"'@~/target-snowflake/[^']*'(\(file_format => [^)]*\))?")
-MERGE = re.compile(r"merge into (?P<table>\S+) d using \((?P<source>.*)\) s on (?P<rest>.*)", re.S)
+MERGE = re.compile(
+    r"merge into (?P<table>\S+) d using \((?P<source>.*)\) s on (?P<rest>.*)", re.DOTALL
+)
 
 staged: dict[str, list[str]] = {}
 
