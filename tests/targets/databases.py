@@ -131,10 +131,8 @@ def fetch(folder, query):
 
     def columns(self) -> dict[str, str]:
         """Return the columns with their types."""
-        rows = self.query(
-            "select column_name, data_type from information_schema.columns "
-            f"where table_schema = '{self.schema}'"
-        )
+        query = "select column_name, data_type from information_schema.columns where table_schema ="
+        rows = self.query(f"{query} '{self.schema}'")
         return {row["column_name"]: row["data_type"] for row in rows}
 
 

@@ -18,9 +18,7 @@ from targets.truth import (
     expected_rows,
     flattened,
     kind_of,
-    plain,
-    schema_of,
-    without,
+    rows_of,
 )
 
 if TYPE_CHECKING:
@@ -32,26 +30,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 DEEP = {"flattening_enabled": True, "flattening_max_depth": 3}
-
-
-def rows_of(loader: Loader) -> dict[str, Row]:
-    """Return the destination's rows by the id of their calls; the newest, where it appends."""
-    rows: dict[str, Row] = {}
-    for row in loader.rows():
-        call = without(
-            loader.nothing,
-            {
-                name: plain(value, schema_of(name))
-                for name, value in row.items()
-                if not name.startswith("_sdc_")
-            },
-        )
-        before = rows.setdefault(call["call_id"], call)
-        if before is not call:
-            assert loader.appends, "a call has two rows"
-            if before["last_modified"] <= call["last_modified"]:
-                rows[call["call_id"]] = call
-    return rows
 
 
 def load_from(sandbox: Sandbox, loader: Loader, **settings: Any) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tap_callcap.sandbox import Call
     from tap_callcap.schema import JSONSchema
+    from targets.loader import Loader
 
 SCHEMA: JSONSchema = load_schema("calls")
 Row = dict[str, Any]
@@ -69,6 +70,26 @@ def expected_rows(
 def without(nothing: tuple[object, ...], row: Row) -> Row:
     """Return a row in which values that the target cannot tell from null are null."""
     return {name: None if value in nothing else value for name, value in row.items()}
+
+
+def rows_of(loader: Loader) -> dict[str, Row]:
+    """Return the destination's rows by the id of their calls; the newest, where it appends."""
+    rows: dict[str, Row] = {}
+    for row in loader.rows():
+        call = without(
+            loader.nothing,
+            {
+                name: plain(value, schema_of(name))
+                for name, value in row.items()
+                if not name.startswith("_sdc_")
+            },
+        )
+        before = rows.setdefault(call["call_id"], call)
+        if before is not call:
+            assert loader.appends, "a call has two rows"
+            if before["last_modified"] <= call["last_modified"]:
+                rows[call["call_id"]] = call
+    return rows
 
 
 def differences(found: Mapping[str, Row], expected: Mapping[str, Row]) -> list[str]:
