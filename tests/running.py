@@ -143,7 +143,7 @@ def run_command(
 
 def about() -> dict[str, Any]:
     """What the installed command says of itself."""
-    command = [COMMAND, "--about", "--format=json"]
+    command = [str(COMMAND), "--about", "--format=json"]
     said: dict[str, Any] = json.loads(
         subprocess.run(command, check=True, capture_output=True).stdout
     )
