@@ -119,6 +119,7 @@ def test_the_divisions_together_equal_one_run() -> None:
     book = callcap_with_seams().book
     callcap = Callcap(book, clock=lambda: now[0])
     divisions = sorted({call["accounts"]["division"]["id"] for call in book})
+    shards: dict[int, dict[str, Any]]
     shards = {number: {"filters": {"division_id": number}} for number in divisions}
     whole = run_tap(callcap)
     first = {number: run_tap(callcap, **shard) for number, shard in shards.items()}

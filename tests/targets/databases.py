@@ -120,6 +120,11 @@ def fetch(folder, query):
             "load_method": "upsert",
         }
 
+    @property
+    def table(self) -> str:
+        """The name of the table in queries."""
+        return f"{self.schema}.calls"
+
     def query(self, query: str) -> list[Row]:
         """Return what the warehouse answers."""
         rows: list[Row] = json.loads(self.environment().run(self._fetch, str(self.server), query))
@@ -127,7 +132,7 @@ def fetch(folder, query):
 
     def rows(self) -> list[Row]:
         """Return the rows of the table."""
-        return self.query(f"select * from {self.schema}.calls")  # noqa: S608 - a name of ours
+        return self.query(f"select * from {self.table}")  # noqa: S608 - a name of ours
 
     def columns(self) -> dict[str, str]:
         """Return the columns with their types."""
@@ -160,7 +165,7 @@ class Snowflake(Loader):
 import fakesnow, snowflake.connector
 def fetch(folder, query):
     with fakesnow.patch(db_path=folder):
-        connection = snowflake.connector.connect(database="CALLCAP", schema="RAW")
+        connection = snowflake.connector.connect(database="SANDBOX", schema="CALLCAP")
         with connection.cursor(snowflake.connector.cursor.DictCursor) as cursor:
             rows = cursor.execute(query).fetchall()
         return [{{name.lower(): value for name, value in row.items()}} for row in rows]
@@ -183,8 +188,8 @@ def fetch(folder, query):
             "account": "sandbox",
             "user": "sandbox",
             "password": "sandbox",
-            "database": "CALLCAP",
-            "default_target_schema": "RAW",
+            "database": "SANDBOX",
+            "default_target_schema": "CALLCAP",
         }
 
     def query(self, query: str) -> list[Row]:
@@ -196,11 +201,13 @@ def fetch(folder, query):
 
     def rows(self) -> list[Row]:
         """Return the rows of the table."""
-        return self.query("select * from RAW.CALLS")
+        return self.query("select * from callcap.calls")
 
     def columns(self) -> dict[str, str]:
         """Return the columns with their types."""
-        return {row["name"].lower(): row["type"] for row in self.query("describe table RAW.CALLS")}
+        return {
+            row["name"].lower(): row["type"] for row in self.query("describe table callcap.calls")
+        }
 
 
 class BigQuery(Loader):
@@ -242,14 +249,13 @@ class BigQuery(Loader):
 import os
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client
-def fetch(address, dataset, what):
+def fetch(address, query):
     os.environ["BIGQUERY_EMULATOR_HOST"] = address
     client = Client(project="sandbox", credentials=AnonymousCredentials())
-    if what == "columns":
-        schema = client.get_table(f"sandbox.{{dataset}}.calls").schema
-        return [{{field.name: field.field_type}} for field in schema]
-    return [dict(row) for row in client.query(f"select * from `{{dataset}}.calls`").result()]
-{PRINT_ROWS}"""  # noqa: S608 - a name of ours
+    if not query.startswith("select"):
+        return [{{field.name: field.field_type}} for field in client.get_table(query).schema]
+    return [dict(row) for row in client.query(query).result()]
+{PRINT_ROWS}"""
 
     def __init__(self, folder: Path, server: Any) -> None:
         """Take a dataset of one's own."""
@@ -290,15 +296,21 @@ def fetch(address, dataset, what):
             "dedupe_before_upsert": True,
         }
 
-    def _ask(self, what: str) -> list[Row]:
-        fetched = self.environment().run(self._fetch, self.server, self.dataset, what)
-        rows: list[Row] = json.loads(fetched)
+    @property
+    def table(self) -> str:
+        """The name of the table in queries."""
+        return f"{self.dataset}.calls"
+
+    def query(self, query: str) -> list[Row]:
+        """Return what the warehouse answers; to the name of a table, its columns."""
+        rows: list[Row] = json.loads(self.environment().run(self._fetch, self.server, query))
         return rows
 
     def rows(self) -> list[Row]:
         """Return the rows of the table."""
-        return self._ask("rows")
+        return self.query(f"select * from {self.table}")  # noqa: S608 - a name of ours
 
     def columns(self) -> dict[str, str]:
         """Return the columns with their types."""
-        return {name: kind for column in self._ask("columns") for name, kind in column.items()}
+        columns = self.query(f"sandbox.{self.table}")
+        return {name: kind for column in columns for name, kind in column.items()}

@@ -87,6 +87,15 @@ class Loader(ABC):
     def config(self) -> dict[str, Any]:
         """The target's config."""
 
+    @property
+    def table(self) -> str:
+        """The name of the table in queries."""
+        return "callcap.calls"
+
+    def query(self, query: str) -> list[Row]:
+        """Return what a query finds; files cannot be asked."""
+        raise NotImplementedError
+
     @abstractmethod
     def rows(self) -> list[Row]:
         """Return the rows in the destination."""
