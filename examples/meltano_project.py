@@ -33,19 +33,23 @@ class MeltanoError(RuntimeError):
 class MeltanoProject:
     """Meltano with the tap of this checkout and a warehouse in DuckDB, apart from all others."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
-        """Lay it out in an empty folder.
+    def __init__(
+        self, folder: Path, settings: dict[str, str], variables: dict[str, str] | None = None
+    ) -> None:
+        """Lay it out in an empty folder, or take one that has a meltano.yml.
 
         Args:
             folder: The folder.
             settings: The tap's settings by name; those in the caller's environment do not count.
+            variables: Environment variables besides, such as loaders' settings.
         """
         self.folder = folder
         self.warehouse = folder / "warehouse.duckdb"
-        definition = (CHECKOUT / "meltano.yml").read_text(encoding="utf-8")
-        (folder / "meltano.yml").write_text(
-            definition.replace("pip_url: -e .", f"pip_url: -e '{CHECKOUT}'"), encoding="utf-8"
-        )
+        if not (folder / "meltano.yml").exists():
+            definition = (CHECKOUT / "meltano.yml").read_text(encoding="utf-8")
+            (folder / "meltano.yml").write_text(
+                definition.replace("pip_url: -e .", f"pip_url: -e '{CHECKOUT}'"), encoding="utf-8"
+            )
         # One for each Python, so that tests under another leave it alone.
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         self._home = CHECKOUT / ".cache" / f"meltano-{python}"
@@ -60,15 +64,20 @@ class MeltanoProject:
         self._environment |= {
             f"TAP_CALLCAP_{name.upper()}": text for name, text in settings.items()
         }
+        self._environment |= variables or {}
 
-    def install(self) -> None:
-        """Install Meltano as uv.lock has it, and through it the tap and target-duckdb."""
+    def install(self, *plugins: str) -> None:
+        """Install Meltano as uv.lock has it, and through it the tap and target-duckdb, or others.
+
+        Args:
+            plugins: The plugins by their names, where these two are not meant.
+        """
         self._run(
             *(str(CHECKOUT / "uvw"), "sync", "--locked", "--only-group", "meltano"),
             *("--python", sys.executable, "--directory", str(CHECKOUT)),
             UV_PROJECT_ENVIRONMENT=str(self._home),
         )
-        self.meltano("install", "tap-callcap", "target-duckdb")
+        self.meltano("install", *(plugins or ("tap-callcap", "target-duckdb")))
 
     def meltano(self, *arguments: str) -> str:
         """Run one of Meltano's commands, and return all that it printed.

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run of all the targets' tests write down what it found."""
+    parser.addoption("--write-matrix", action="store_true", help="bring docs/targets.md up to date")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the settings of the developer's shell, and of a .env beside it, out of the tests."""

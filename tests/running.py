@@ -150,6 +150,15 @@ def run_command(  # noqa: PLR0913 - all that a command is given
     return Run(messages, ended.returncode, output + ended.stderr.decode())
 
 
+def about() -> dict[str, Any]:
+    """What the installed command says of itself."""
+    command = [str(COMMAND), "--about", "--format=json"]
+    said: dict[str, Any] = json.loads(
+        subprocess.run(command, check=True, capture_output=True).stdout
+    )
+    return said
+
+
 def clean_environment() -> dict[str, str]:
     """The environment without settings of the tap."""
     return {name: text for name, text in os.environ.items() if not name.startswith("TAP_CALLCAP_")}

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from running import about
 from tap_callcap.checks import problems
 from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS, read_environment
-from tap_callcap.tap import TapCallcap
 from written_settings import CHECKOUT, KINDS, PROPERTIES, WRITTEN, brought_up_to_date, type_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MELTANO: dict[str, Any] = yaml.safe_load((CHECKOUT / "meltano.yml").read_text(encoding="utf-8"))
 EXTRACTOR: dict[str, Any] = MELTANO["plugins"]["extractors"][0]
+HUB: dict[str, Any] = yaml.safe_load((CHECKOUT / "docs/meltano-hub.yml").read_text("utf-8"))
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted(file.name for file in CHECKOUT.glob("*.md"))
 
@@ -37,21 +38,32 @@ def test_settings_are_written_down_as_the_code_has_them(file: str) -> None:
     assert (CHECKOUT / file).read_text(encoding="utf-8") == brought_up_to_date(file)
 
 
-def test_meltano_knows_every_setting() -> None:
-    """Names, kinds, defaults and secrets in meltano.yml are those of the code."""
-    settings = {setting["name"]: setting for setting in EXTRACTOR["settings"]}
+@pytest.mark.parametrize("definition", [EXTRACTOR, HUB], ids=["meltano.yml", "hub"])
+def test_meltano_knows_every_setting(definition: dict[str, Any]) -> None:
+    """Names, kinds, defaults and secrets are those that the command's --about has."""
+    settings = {setting["name"]: setting for setting in definition["settings"]}
 
-    assert list(settings) == list(PROPERTIES)
+    properties: dict[str, Any] = about()["settings"]["properties"]
+    assert list(settings) == list(properties)
     for name, setting in settings.items():
-        assert setting["kind"] == KINDS[type_of(PROPERTIES[name])]
-        assert setting.get("value") == PROPERTIES[name].get("default")
-        assert setting.get("sensitive", False) == PROPERTIES[name].get("secret", False)
-    assert EXTRACTOR["settings_group_validation"] == [SETTINGS["required"]]
+        assert setting["kind"] == KINDS[type_of(properties[name])]
+        assert setting.get("value") == properties[name].get("default")
+        assert setting.get("sensitive", False) == properties[name].get("secret", False)
+    assert definition["settings_group_validation"] == [SETTINGS["required"]]
 
 
-def test_meltano_knows_the_taps_capabilities() -> None:
+@pytest.mark.parametrize("definition", [EXTRACTOR, HUB], ids=["meltano.yml", "hub"])
+def test_meltano_knows_the_taps_capabilities(definition: dict[str, Any]) -> None:
     """Meltano uses what it is told that the tap can do, no more and no less."""
-    assert set(EXTRACTOR["capabilities"]) == {str(each.value) for each in TapCallcap.capabilities}
+    assert sorted(definition["capabilities"]) == sorted(about()["capabilities"])
+
+
+def test_the_hub_has_the_same_definition() -> None:
+    """The definition for Meltano Hub differs from that of meltano.yml only in where it is from."""
+    ours = {name: value for name, value in EXTRACTOR.items() if name != "pip_url"}
+    assert {name: HUB[name] for name in ours} == ours
+    assert HUB["pip_url"] == distribution("tap-callcap").metadata["Name"]
+    assert {"variant", "domain_url", "maintenance_status", "keywords"} <= HUB.keys()
 
 
 def test_env_example_is_a_valid_config() -> None:
@@ -80,7 +92,12 @@ def test_env_example_sets_nothing_but_the_required() -> None:
 
 @pytest.mark.parametrize(
     "plugin",
-    [plugin for kind in MELTANO["plugins"].values() for plugin in kind],
+    [
+        plugin
+        for kind in MELTANO["plugins"].values()
+        for plugin in kind
+        if "inherit_from" not in plugin
+    ],
     ids=lambda plugin: str(plugin["name"]),
 )
 def test_plugins_need_no_hub(plugin: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -55,8 +56,8 @@ KINDS = {  # Meltano's words
 }
 
 
-def meltano_settings() -> str:
-    """Return the settings as Meltano defines them, indented for their place in meltano.yml."""
+def hub_settings() -> str:
+    """Return the settings as Meltano defines them."""
 
     def definitions() -> Iterator[dict[str, Any]]:
         for name, setting in PROPERTIES.items():
@@ -68,7 +69,12 @@ def meltano_settings() -> str:
             yield definition | {"description": setting["description"]}
 
     text: str = yaml.safe_dump(list(definitions()), sort_keys=False, allow_unicode=True, width=1000)
-    return "".join(f"    {line}\n" for line in text.splitlines()).rstrip()
+    return text.rstrip()
+
+
+def meltano_settings() -> str:
+    """Return the same, indented for their place in meltano.yml."""
+    return indent(hub_settings(), "    ")
 
 
 def environment_example() -> str:
@@ -92,6 +98,7 @@ WRITTEN = {
     "meltano.yml": meltano_settings,
     ".env.example": environment_example,
     "docs/filters.md": filters_table,
+    "docs/meltano-hub.yml": hub_settings,
 }
 """The files, each with what it says between its two markers."""
 

@@ -76,11 +76,11 @@ def _accounts(calls: Iterable[Call]) -> dict[_Key, tuple[Call, _Key | None]]:
     for call in calls:
         parent = None
         for level in LEVELS:
-            account = at(call, "accounts", level)
-            if account is None:
+            number_ = at(call, "accounts", level, "id")
+            if number_ is None:
                 break
-            key = (level, account["id"])
-            accounts.setdefault(key, (account, parent))
+            key = (level, number_)
+            accounts.setdefault(key, (at(call, "accounts", level), parent))
             parent = key
     return accounts
 

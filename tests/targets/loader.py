@@ -1,0 +1,105 @@
+"""A target with an empty destination: how it is run, and how what it made is read back.
+
+What is installed of a target is in meltano.yml; what emulators and readers need besides is here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from targets.environments import Environment, environment, pip_url
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from targets.truth import Row
+
+# Prints rows as JSON; `fetch` is what differs.
+PRINT_ROWS = """
+import json, sys
+def as_json(value):
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return int(value) if value == value.to_integral_value() else float(value)  # a Decimal
+json.dump(fetch(*sys.argv[1:]), sys.stdout, default=as_json)
+"""
+
+
+class Loader(ABC):
+    """One target with one empty destination."""
+
+    name: ClassVar[str]  # as in meltano.yml
+    title: ClassVar[str]
+    extras: ClassVar[tuple[str, ...]] = ()
+    """What its environment needs besides."""
+    column_types: ClassVar[Mapping[str, str]] = {}
+    """The type of a column for each kind of property, as the target's own software calls it."""
+    depth: ClassVar[int] = 0
+    """How far it is told to flatten objects."""
+    nothing: ClassVar[tuple[object, ...]] = ()
+    """What it cannot tell from null in a column of its own."""
+    appends: ClassVar[bool] = False
+    """Whether an edited call is another row; the newest one counts."""
+    stand_in: ClassVar[str] = ""
+    """What plays a service that cannot run here, in a sentence."""
+    equality: ClassVar[str] = ""
+    """What to know of the values in it, in a sentence."""
+    cannot: ClassVar[Mapping[str, str]] = {}
+    """Columns of docs/targets.md whose tests it cannot pass, each with the reason."""
+    python_before: ClassVar[tuple[int, int]] = (4, 0)
+    """The first Python that it does not run on."""
+    metadata: ClassVar[Mapping[str, Any]] = {"add_record_metadata": True, "hard_delete": True}
+    """The settings that add columns about the load, and delete rows for good."""
+    has_metadata: ClassVar[bool] = True
+    """Whether it can have such columns."""
+
+    def __init__(self, folder: Path, server: Any) -> None:
+        """Take an empty folder, and what `serving` yielded."""
+        self.folder = folder
+        self.server = server
+
+    @classmethod
+    @contextmanager
+    def serving(cls) -> Generator[Any, None, None]:
+        """Run what the target writes to, where that is no file."""
+        yield None
+
+    @classmethod
+    def environment(cls) -> Environment:
+        """Return where the target is installed."""
+        return environment(cls.name, (*pip_url(cls.name), *cls.extras))
+
+    @classmethod
+    def command(cls) -> Sequence[str]:
+        """Return the command of the target."""
+        return [str(cls.environment().command(cls.name))]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the target must find in its environment."""
+        return {}
+
+    @property
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """The target's config."""
+
+    @property
+    def table(self) -> str:
+        """The name of the table in queries."""
+        return "callcap.calls"
+
+    def query(self, query: str) -> list[Row]:
+        """Return what a query finds; files cannot be asked."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def rows(self) -> list[Row]:
+        """Return the rows in the destination."""
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns with their types; those of a text file have none."""
+        return dict.fromkeys(self.rows()[0], "")
