@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from targets.loader import Loader
 
 pytestmark = [
+    pytest.mark.targets,
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.skipif(sys.version_info >= (3, 14), reason="duckdb 1.1.3 has no wheel for it"),
