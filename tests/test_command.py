@@ -154,7 +154,8 @@ def test_the_connection_test_can_be_of_the_schema(tmp_path: Path) -> None:
     config = {"api_key": KEY, "api_url": "http://127.0.0.1:9/v2"}
     run = run_command("--test=schema", folder=tmp_path, config=config)
     assert run.code == 0, run.log
-    assert [message["type"] for message in run.messages] == ["SCHEMA"]
+    assert {message["type"] for message in run.messages} == {"SCHEMA"}
+    assert {message["stream"] for message in run.messages} == {"accounts", "calls", "csrs"}
 
 
 def errors_of(log: str) -> list[str]:

@@ -55,7 +55,7 @@ WRONG_FILES: dict[str, tuple[dict[str, str], str]] = {
     "state binary": ({"state": "\udcff"}, "The state is not JSON: it is empty or no text"),
     "state of another tap": (
         {"state": '{"bookmarks": {"contacts": {}}}'},
-        "The state has bookmarks of 'contacts', but not of calls: it is another tap's",
+        "The state has bookmarks of 'contacts', but not of accounts or calls or csrs",
     ),
     "state of another shape": ({"state": '{"bookmarks": 1}'}, "it is wrong at bookmarks"),
     "bookmark no date": (

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigurationError
 
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from tap_callcap.records import Call
     from tap_callcap.values import JSON
 
-SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=100)
+SEEDED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
+)
 KEY = "a long and random key"
 SCHEMA = load_schema("calls")
 UTC = ZoneInfo("UTC")

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigurationError
 
@@ -17,7 +17,13 @@ from running import discovered, state_at
 from tap_callcap.inputs import check_catalog, check_state, read_json_object
 from tap_callcap.tap import TapCallcap
 
-SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=80)
+SEEDED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=80,
+    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
+)
 CATALOG: dict[str, Any] = json.loads(json.dumps(discovered()))
 DEEP = '{"a":' * 100_000
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 
@@ -22,7 +22,13 @@ from tap_callcap.messages import BLOCK, OLDEST, BlockWriter
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
-SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=100)
+SEEDED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
+)
 SCHEMA = SchemaMessage("calls", {"type": "object", "properties": {}}, ["call_id"])
 STATE = StateMessage({"bookmarks": {}})
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from tap_callcap.schema import JSONSchema
     from tap_callcap.values import JSON
 
-SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=200)
+SEEDED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=200,
+    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
+)
 CENTRAL = ZoneInfo("US/Central")
 SCHEMA = load_schema("calls")
 ENCODER = msgspec.json.Encoder(decimal_format="number")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tap_callcap.checks import problems
@@ -25,7 +25,13 @@ from tap_callcap.windows import MINUTE
 if TYPE_CHECKING:
     from tap_callcap.schema import JSONSchema
 
-SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=300)
+SEEDED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=300,
+    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
+)
 UTC = timezone.utc
 KEY = {"api_key": "0123456789abcdef"}
 WHOLE_SCHEMA: JSONSchema = deepcopy(SETTINGS)

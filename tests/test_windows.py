@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tap_callcap.windows import (
@@ -39,7 +39,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", str, datetime)
 
-SEEDED = settings(derandomize=True, database=None, deadline=None, max_examples=100)
+SEEDED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
+)
 UTC = timezone.utc
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CHANGING_ZONES = (
