@@ -385,14 +385,14 @@ def test_filters_come_from_the_environment_of_the_command(tmp_path: Path) -> Non
 def test_a_filter_that_the_api_refuses_is_named(tmp_path: Path) -> None:
     """A 400 that no window mends: exit 1, and one line that tells to check the filters."""
     callcap = calls_of_ages(MINUTE * 100)
-    refusal = Answer.of({"status": "error", "message": "No access"}, 400)
+    refusal = Answer.of({"status": "error", "message": "no access"}, 400)
     callcap.before_answer = lambda asked: refusal if "campaign_id" in asked.params else None
     with Sandbox(callcap) as sandbox:
         config = {"api_key": "sandbox", "api_url": sandbox.url, "filters": {"campaign_id": 4711}}
         run = run_command(folder=tmp_path, config=config)
     assert run.code == 1
     (line,) = [line for line in run.log.splitlines() if "| ERROR " in line]
-    assert "(error No access)" in line
+    assert "(error no access)" in line
     assert "correct the filters" in line
     assert "4711" not in run.log
 
