@@ -187,7 +187,7 @@ def test_the_walk_takes_accounts_where_they_are() -> None:
 def test_a_failing_stream_fails_the_run_at_its_end(error: FatalAPIError) -> None:
     """The stream after it is read; then its line is raised, with what it needs if that helps."""
     callcap, writer = some_calls(), KillableWriter()
-    client = Mock(wraps=DirectClient(callcap))
+    client = Mock(wraps=DirectClient(callcap), requests=0, retries=0)
     client.csrs.side_effect = client.accounts_below.side_effect = error
     tap = TapCallcap(
         config={"api_key": "sandbox"}, catalog=catalog_of(*STREAMS), message_writer=writer
