@@ -5,7 +5,9 @@ Whatever is wrong is one line that says where. No line shows a value: it may be 
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
@@ -18,10 +20,22 @@ if TYPE_CHECKING:
 
     from tap_callcap.pipeline import CallcapStream
 
+DEEPEST = 60  # objects and arrays in each other; a catalog has about twenty
+
+JSON_SCHEMA = "http://json-schema.org/draft-07/schema#"
 TEXT = {"type": "string"}
 TEXT_OR_NONE = {"type": ["string", "null"]}
 TEXTS_OR_NONE = {"type": ["array", "null"], "items": TEXT}
-KINDS = {"enum": ["array", "boolean", "integer", "null", "number", "object", "string"]}
+KIND = {"enum": ["array", "boolean", "integer", "number", "object", "string"]}
+KIND_OR_NULL = {"enum": ["null", *KIND["enum"]]}
+KINDS = {"anyOf": [KIND, {"type": "array", "items": KIND_OR_NULL, "contains": KIND}]}
+
+
+def _having(kind: str, part: str) -> dict[str, Any]:
+    """The demand that a property of a kind has a part."""
+    among = {"anyOf": [{"const": kind}, {"type": "array", "contains": {"const": kind}}]}
+    return {"if": {"properties": {"type": among}}, "then": {"required": [part]}}
+
 
 STATE = Draft202012Validator({
     "type": "object",
@@ -48,7 +62,7 @@ CATALOG = Draft202012Validator({
             "required": ["tap_stream_id", "schema"],
             "properties": {
                 "tap_stream_id": TEXT,
-                "schema": {"$ref": "#/$defs/record"},
+                "schema": {"allOf": [{"$ref": "#/$defs/record"}, {"$ref": JSON_SCHEMA}]},
                 "key_properties": TEXTS_OR_NONE,
                 "replication_key": TEXT_OR_NONE,
                 "replication_method": {"enum": [None, "INCREMENTAL", "FULL_TABLE"]},
@@ -60,13 +74,14 @@ CATALOG = Draft202012Validator({
             "type": "object",
             "required": ["type"],
             "properties": {
-                "type": {"anyOf": [KINDS, {"type": "array", "items": KINDS, "minItems": 1}]},
+                "type": KINDS,
                 "properties": {
                     "type": "object",
                     "additionalProperties": {"$ref": "#/$defs/property"},
                 },
                 "items": {"$ref": "#/$defs/property"},
             },
+            "allOf": [_having("object", "properties"), _having("array", "items")],
         },
         "metadata": {
             "type": "object",
@@ -96,13 +111,27 @@ def read_json_object(read: Callable[[], str], name: str) -> tuple[str, dict[str,
     try:
         text = read()
         value: Any = load_json(text)
-    except (ValueError, RecursionError):
+        json.dumps(value, default=str, ensure_ascii=False).encode()  # no half of a surrogate pair
+    except (ValueError, ArithmeticError, RecursionError):
         msg = f"The {name} is not JSON" + ("" if text.strip() else ": it is empty or no text")
         raise ConfigurationError(msg) from None
     if not isinstance(value, dict):
         msg = f"The {name} must be a JSON object"
         raise ConfigurationError(msg)
+    if _depth(value) > DEEPEST:
+        msg = f"The {name} is nested too deep"
+        raise ConfigurationError(msg)
     return text, value
+
+
+def _depth(value: object) -> int:
+    """How many objects and arrays are in each other."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        parts = (each.values() if isinstance(each, dict) else each for each in level)
+        level = list(chain.from_iterable(parts))
+    return depth
 
 
 def check_state(state: Mapping[str, Any], streams: Sequence[str]) -> None:
@@ -169,11 +198,7 @@ def check_selected(streams: Iterable[CallcapStream]) -> None:
 
 
 def _check(shape: Draft202012Validator, value: Mapping[str, Any], name: str) -> None:
-    try:
-        error = next(shape.iter_errors(value), None)
-    except RecursionError:
-        msg = f"The {name} is nested too deep"
-        raise ConfigurationError(msg) from None
+    error = next(shape.iter_errors(value), None)
     if error is not None:
         place = ".".join(map(str, error.absolute_path)) or "its top"
         msg = f"The {name} is not one that this tap can have written: it is wrong at {place}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 from dataclasses import replace
-from datetime import timedelta
+from datetime import MAXYEAR, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
@@ -19,6 +20,7 @@ from tap_callcap.replication import Checkpoint, Replication
 from tap_callcap.settings import UTC_ZONE, Settings
 from tap_callcap.single_calls import SingleCalls
 from tap_callcap.values import UnreadableError, format_instant, parse_instant
+from tap_callcap.windows import ALL_HISTORY
 from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
@@ -104,11 +106,12 @@ class CallsStream(CallcapStream):
         text = self._bookmark_text()
         if text is None:
             return None
-        try:
-            return parse_instant(str(text), UTC_ZONE)
-        except UnreadableError:
-            msg = "The state's bookmark of calls is not a date and time: correct the state"
-            raise FatalAPIError(msg) from None
+        with contextlib.suppress(UnreadableError):
+            instant = parse_instant(str(text), UTC_ZONE)
+            if instant.year < MAXYEAR:  # the days around it are dates too
+                return max(instant, ALL_HISTORY)
+        msg = "The state's bookmark of calls is not a date and time: correct the state"
+        raise FatalAPIError(msg)
 
     def _bookmark_text(self) -> str | None:
         return self.stream_state.get("replication_key_value")

@@ -64,7 +64,10 @@ class TapCallcap(Tap):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         if self.input_catalog is not None:
-            check_selected(each for each in self.streams.values() if isinstance(each, STREAMS))
+            check_selected(self._streams_of_this_tap())
+
+    def _streams_of_this_tap(self) -> list[CallcapStream]:
+        return [stream for stream in self.streams.values() if isinstance(stream, CallcapStream)]
 
     @classmethod
     def cb_config(cls, ctx: Context, param: Option, value: tuple[str, ...]) -> _ConfigInput:
@@ -160,6 +163,8 @@ class TapCallcap(Tap):
             ConfigValidationError: If something is, and `raise_errors`.
         """
         self.append_builtin_config(self.config_jsonschema)
+        for name in [name for name, value in self._config.items() if value is None]:
+            del self._config[name]  # as templates leave it; the SDK would take it for a value
         errors = problems(self._config, self.config_jsonschema)
         if errors and raise_errors:
             raise ConfigValidationError("; ".join(errors), errors=errors)

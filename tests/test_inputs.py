@@ -57,6 +57,8 @@ def tap_of(**given: Any) -> TapCallcap:
         ("null", "The state must be a JSON object"),
         ("7", "The state must be a JSON object"),
         ('"c4n4ry"', "The state must be a JSON object"),
+        (r'{"a": "\ud800"}', "The state is not JSON"),
+        ('{"a": 1e999999999999999999999}', "The state is not JSON"),
     ],
     ids=lambda text: str(text)[:12],
 )
@@ -147,8 +149,15 @@ CATALOGS: dict[str, tuple[Any, str]] = {
     "metadata null": (changed(metadata=[None]), "streams.0.metadata.0"),
     "property a text": (with_property("dtmf", "string"), "streams.0.schema.properties.dtmf"),
     "property without type": (with_property("dtmf", TYPELESS), "schema.properties.dtmf"),
+    "only null": (with_property("dtmf", {"type": ["null"]}), "schema.properties.dtmf.type"),
+    "object without properties": (
+        with_property("dtmf", {"type": ["null", "object"]}),
+        "schema.properties.dtmf",
+    ),
+    "array without items": (with_property("dtmf", {"type": "array"}), "schema.properties.dtmf"),
     "type unknown": (with_property("dtmf", {"type": "text"}), "schema.properties.dtmf.type"),
     "no type": (with_property("dtmf", {"type": []}), "schema.properties.dtmf.type"),
+    "no JSON Schema": (with_property("dtmf", {"type": "string", "format": []}), "dtmf.format"),
     "stream unknown": (
         changed(tap_stream_id="call"),
         "The catalog has a stream 'call', which there is not: did you mean calls?",
@@ -181,13 +190,23 @@ def test_a_wrong_catalog_is_refused(catalog: dict[str, Any], line: str) -> None:
     assert line in line_of(lambda: tap_of(catalog=catalog))
 
 
-def test_a_schema_nested_too_deep_is_refused() -> None:
-    """However deep a catalog is nested, the check of it ends."""
-    schema: dict[str, Any] = {"type": "string"}
-    for _ in range(300):
-        schema = {"type": "object", "properties": {"a": schema}}
-    catalog = with_property("dtmf", schema)
-    assert line_of(check_catalog, catalog, ["calls"]) == "The catalog is nested too deep"
+@pytest.mark.parametrize("depth", [25, 28, 300, 5_000])
+def test_a_catalog_nested_too_deep_is_refused(depth: int) -> None:
+    """What passes can be used, and what goes deeper is told of, however deep it is."""
+    text = json.dumps(CATALOG)
+    text = text.replace('"dtmf": {', f'"deep": {nested_text(depth)}, "dtmf": {{', 1)
+    if depth > 25:
+        line = line_of(read_json_object, StringIO(text).read, "catalog")
+        assert line in {"The catalog is nested too deep", "The catalog is not JSON"}
+    else:
+        _, catalog = read_json_object(StringIO(text).read, "catalog")
+        assert tap_of(catalog=catalog).streams["calls"].selected
+
+
+def nested_text(depth: int) -> str:
+    """A schema of an object in an object, as JSON."""
+    start = '{"type": "object", "properties": {"a": '
+    return start * depth + '{"type": "string"}' + "}}" * depth
 
 
 @pytest.mark.parametrize(
