@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from singer_sdk.exceptions import FatalAPIError
 
+from canaries import KEY, plant
 from fast_time import FastTime
 from fault_server import FAULTS, SLOW_FAULTS, FaultServer, answer, playing, redirect
 from histories import BEGINNING, KillableWriter
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from fault_server import Act
 
-KEY = "sandbox"
 AMIDST = 20  # requests that are answered well before a fault
 PATIENCE = 0.15  # seconds, for faults that take all there is
 
@@ -56,10 +56,11 @@ LASTING: dict[str, Act] = {
 
 
 def account(calls: int = 60) -> Callcap:
-    """A quiet account, the same each time."""
+    """A quiet account full of canaries, the same each time."""
     start = BEGINNING - timedelta(days=90)
     book = CallBook(made_up_calls(calls, seed=8, start=start, end=BEGINNING))
-    return Callcap(book, clock=lambda: BEGINNING + timedelta(days=30))
+    plant(book)
+    return Callcap(book, clock=lambda: BEGINNING + timedelta(days=30), api_key=KEY)
 
 
 def settings_for(server: FaultServer, **settings: Any) -> dict[str, Any]:

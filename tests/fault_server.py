@@ -314,6 +314,13 @@ class FaultServer:
         self._start(self._accept)
         return self
 
+    def vanish(self) -> bool:
+        """Be gone: nobody listens any more; an act's word that its connection ends."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        return False
+
     def __exit__(self, *_: object) -> None:
         """End every connection and wait until none is left."""
         self._stopping.set()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fault_runs import KEY, LASTING, PATIENCE, TRANSIENT, account, amidst, lost, read
+from canaries import KEY, found_in
+from fault_runs import LASTING, PATIENCE, TRANSIENT, account, amidst, lost, read
 from fault_server import SLOW_FAULTS, FaultServer, playing
+from faults import GONE, REPORT
+from hostile_answers import HOSTILE
 from running import bookmark_of
 
 if TYPE_CHECKING:
@@ -29,19 +33,26 @@ def patience(name: str) -> float:
 
 
 @pytest.mark.parametrize("name", TRANSIENT)
-def test_a_fault_amidst_a_run_is_survived(name: str, callcap: Callcap) -> None:
-    """What breaks once does not end the run: all calls come, each once."""
+def test_a_fault_amidst_a_run_is_survived(
+    name: str, callcap: Callcap, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What breaks once does not end the run: all calls come, each once, and none is logged."""
+    caplog.set_level(logging.DEBUG)
     with amidst(callcap, TRANSIENT[name]) as server:
         ended = read(server, request_timeout_seconds=patience(name), retry_minutes=90)
     assert not ended.error
     assert ended.run.ids == callcap.book.ids
     assert len(ended.run.records) == len(callcap.book.ids)
+    assert found_in(caplog.text) == []
     assert ended.slept >= (3600 if "3600" in name else 7 if "7" in name else 0.5)
 
 
 @pytest.mark.parametrize("name", TRANSIENT | LASTING)
-def test_a_fault_for_ever_ends_at_a_checkpoint(name: str, callcap: Callcap) -> None:
+def test_a_fault_for_ever_ends_at_a_checkpoint(
+    name: str, callcap: Callcap, caplog: pytest.LogCaptureFixture
+) -> None:
     """What stays broken ends the run within the budget; the next one goes on behind its STATE."""
+    caplog.set_level(logging.DEBUG)
     act = (TRANSIENT | LASTING)[name]
     with amidst(callcap, after=act) as server:
         ended = read(server, request_timeout_seconds=patience(name), retry_minutes=0.2)
@@ -50,6 +61,7 @@ def test_a_fault_for_ever_ends_at_a_checkpoint(name: str, callcap: Callcap) -> N
     is_given_up = re.search(r"Gave up at try \d+ after \d+ s: retry_minutes", ended.error)
     assert bool(is_given_up) == (name in TRANSIENT)
     assert "2025-12-30" < bookmark_of(ended.run.state) < "2026-03-03"
+    assert found_in(ended.error + caplog.text) == []
     assert ended.run.ids < callcap.book.ids
     assert lost(callcap, ended.run) == set()
 
@@ -82,3 +94,20 @@ def test_a_redirect_does_not_take_the_key(callcap: Callcap) -> None:
     with FaultServer(after=playing(callcap)) as server:
         read(server)
     assert {seen.headers["Authorization"] for seen in server.seen} == {f"Bearer {KEY}"}
+
+
+def test_the_report_is_of_these_faults() -> None:
+    """docs/faults.md has a row for each, and nothing was lost, leaked or crashed in it."""
+    report = REPORT.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*?) \|", report, re.MULTILINE)
+    heads = ["fault", "answers with", "inputs"]
+    inputs = ["answers", "catalogs and states", "configs"]
+    assert rows == [
+        *(heads[0], *TRANSIENT, *LASTING, GONE),
+        *(heads[1], *HOSTILE, heads[2], *inputs),
+    ]
+    assert " runs: 0 calls lost, 0 tracebacks, and 0 finds of the key" in report
+    for kind in inputs:
+        assert re.search(
+            rf"^\| {kind} \| [\d,]+ \| [\d,]+ \| [\d,]+ \|( 0 \|){{5}}", report, re.MULTILINE
+        )

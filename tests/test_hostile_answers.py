@@ -123,7 +123,7 @@ def test_memory_stays_bounded(name: str, tmp_path: Path) -> None:
 def test_large_pages_pass_one_by_one(tmp_path: Path) -> None:
     """Pages of 40 MB come through, and are never all in memory."""
     large = body(lambda text: text.replace(b'"notes":"', b'"notes":"%b' % (b"x" * 20 * 2**20)))
-    with FaultServer(after=playing(account(), large)) as server:
+    with FaultServer(after=playing(account(8), large)) as server:
         code, log, peak = peak_of(server, tmp_path)
     assert code == 0, log
     assert peak < GIGABYTE
