@@ -196,7 +196,7 @@ that failed was followed by another one from its last STATE; lost is what neithe
 After twenty good answers the server breaks, by its own socket: once, or from then on. The settings
 are the defaults, with `retry_minutes` 10, but for exchanges that never end: those are given
 {patience} instead of 120 seconds. Nobody waits for the clock: seconds are those that would have
-passed. A run ends at the latest `request_timeout_seconds` after the time that `retry_minutes` gives.
+passed. The last try begins when `retry_minutes` still allows it; it may take its whole timeout.
 """
 
 HOSTILE_ANSWERS = """
