@@ -64,6 +64,9 @@ class TapCallcap(Tap):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         if self.input_catalog is not None:
+            for stream in self._streams_of_this_tap():
+                if stream.name not in self.input_catalog:
+                    stream.selected = False
             check_selected(self._streams_of_this_tap())
 
     def _streams_of_this_tap(self) -> list[CallcapStream]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,10 +15,11 @@ from canaries import KEY, plant
 from fast_time import FastTime
 from fault_server import FAULTS, SLOW_FAULTS, FaultServer, answer, playing, redirect
 from histories import BEGINNING, KillableWriter
-from running import Run
+from running import Run, done_at_once
 from tap_callcap import client
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.tap import TapCallcap
+from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -91,7 +92,9 @@ def fast_time() -> Generator[FastTime, None, None]:
 def read(server: FaultServer, *, state: Mapping[str, Any] | None = None, **settings: Any) -> Ended:
     """A run of the tap against `server`, which may fail."""
     writer, error = KillableWriter(), ""
-    with fast_time() as clock:
+    with fast_time() as clock, ExitStack() as stack:
+        if settings.get("concurrency", 1) == 1:
+            stack.enter_context(patch.object(Workers, "submit", done_at_once))
         tap = TapCallcap(
             config=settings_for(server, **settings),
             state=deepcopy(dict(state or {})),

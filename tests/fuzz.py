@@ -26,14 +26,14 @@ from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 from canaries import HASH_KEY, KEY, NAME, NUMBER, RECORDING, plant
 from fast_time import FastTime
 from histories import BEGINNING, KillableWriter
-from running import FORMATS, discovered, state_at
+from running import FORMATS, STREAMS, catalog_of, done_at_once, state_at
 from tap_callcap import client
-from tap_callcap.fetcher import Fetcher
 from tap_callcap.inputs import check_catalog, check_state, read_json_object
 from tap_callcap.log import LogFilter
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.settings import SETTINGS
 from tap_callcap.tap import TapCallcap
+from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +51,7 @@ CANARIES = {  # what must not be in the log; what a person wrote into a file may
     "config": (KEY, HASH_KEY),
 }
 START = BEGINNING - timedelta(days=20)
-CATALOG = json.loads(json.dumps(discovered()))
+CATALOG = json.loads(json.dumps(catalog_of(*STREAMS)))
 STATE = state_at((BEGINNING - timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 # What JSON's encoder would not write, in place of these texts.
@@ -254,14 +254,6 @@ def config_of(**settings: Any) -> dict[str, Any]:
     return {**given, "page_size": 3, "concurrency": 1, "retry_minutes": 0.01, **settings}
 
 
-def fetch_at_once(self: Fetcher, page: Any, window: Any, number: int) -> None:
-    """What a thread of the fetcher does, without one: there would be too many."""
-    try:
-        page.set_result(self._fetch(window, number))
-    except FatalAPIError as error:
-        page.set_exception(error)
-
-
 def run_of(change: Callable[[Answer], Answer], **given: Any) -> list[dict[str, Any]]:
     """The messages of a run against answers that are changed."""
     writer = KillableWriter()
@@ -269,7 +261,7 @@ def run_of(change: Callable[[Answer], Answer], **given: Any) -> list[dict[str, A
     with (
         patch.object(client, "open_session", lambda **_: session),
         patch.object(client, "time", FastTime()),
-        patch.object(Fetcher, "_submit", fetch_at_once),
+        patch.object(Workers, "submit", done_at_once),
     ):
         TapCallcap(message_writer=writer, **{"config": config_of(), **given}).sync_all()
     return writer.lines
@@ -292,8 +284,8 @@ def inputs(rng: Random) -> list[dict[str, Any]]:
     for name in rng.choice([["catalog"], ["catalog"], ["state"], ["catalog", "state"]]):
         text = as_bytes(spoil(given[name], rng)).decode()
         given[name] = read_json_object(StringIO(text).read, name)[1]
-    check_state(given["state"], ["calls"])
-    check_catalog(given["catalog"], ["calls"])
+    check_state(given["state"], STREAMS)
+    check_catalog(given["catalog"], STREAMS)
     return run_of(lambda found: found, **given)
 
 
@@ -310,10 +302,13 @@ def config(rng: Random) -> list[dict[str, Any]]:
 
 def invalid(messages: list[dict[str, Any]]) -> int:
     """How many records do not fit the SCHEMA message before them."""
-    schemas = [or_null(line["schema"]) for line in messages if line["type"] == "SCHEMA"]
-    validators = [Draft202012Validator(schema, format_checker=FORMATS) for schema in schemas]
-    records = [line["record"] for line in messages if line["type"] == "RECORD"]
-    return sum(not validators[0].is_valid(record) for record in records)
+    validators = {
+        line["stream"]: Draft202012Validator(or_null(line["schema"]), format_checker=FORMATS)
+        for line in messages
+        if line["type"] == "SCHEMA"
+    }
+    records = [line for line in messages if line["type"] == "RECORD"]
+    return sum(not validators[line["stream"]].is_valid(line["record"]) for line in records)
 
 
 def or_null(schema: JSON) -> JSON:

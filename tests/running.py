@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -25,9 +26,10 @@ from tap_callcap.schema import load_schema
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tap_callcap.sandbox import Call, Callcap
+    from tap_callcap.workers import Workers
 
 UTC = timezone.utc
 COMMAND = Path(sys.executable).with_name("tap-callcap")
@@ -117,6 +119,16 @@ def run_tap(
             message_writer=writer,
         ).sync_all()
     return Run(writer.lines)
+
+
+def done_at_once(_: Workers, job: Callable[[], Any]) -> Future[Any]:
+    """What workers do with a job, without a thread that outlives the run."""
+    future: Future[Any] = Future()
+    try:
+        future.set_result(job())
+    except Exception as error:  # noqa: BLE001 - raised again where it is taken
+        future.set_exception(error)
+    return future
 
 
 def run_command(  # noqa: PLR0913 - all that a command is given

@@ -20,7 +20,7 @@ def test_random_inputs_are_taken_or_refused(kind: str, inputs: int) -> None:
     assert tally.finds == []
     assert tally.inputs == inputs
     assert tally.records > 40
-    assert min(tally.outcomes["taken"], tally.outcomes["refused"]) > 20
+    assert min(tally.outcomes["taken"], tally.outcomes["refused"]) > 10
 
 
 def test_a_find_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,10 @@ def test_a_find_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def invalid(_: object) -> list[Any]:
         schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
-        return [{"type": "SCHEMA", "schema": schema}, {"type": "RECORD", "record": {"a": "x"}}]
+        return [
+            {"type": "SCHEMA", "stream": "calls", "schema": schema},
+            {"type": "RECORD", "stream": "calls", "record": {"a": "x"}},
+        ]
 
     monkeypatch.setattr(fuzz, "LONGEST", 1)
     for play, outcome in (
@@ -69,7 +72,8 @@ def test_a_bookmark_without_days_around_it_is_one_line(bookmark: Any) -> None:
 def test_a_bookmark_before_all_calls_reads_all(bookmark: str) -> None:
     """No call is as old as that."""
     messages = fuzz.run_of(lambda found: found, state=state_at(bookmark))
-    assert sum(line["type"] == "RECORD" for line in messages) == len(fuzz.account().book.ids)
+    ids = {line["record"]["call_id"] for line in messages if line["type"] == "RECORD"}
+    assert ids == fuzz.account().book.ids
 
 
 @pytest.mark.parametrize("name", ["stream_maps", "stream_map_config", "batch_config"])

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigurationError
 
-from running import discovered, state_at
+from running import catalog_of, discovered, state_at
 from tap_callcap.inputs import check_catalog, check_state, read_json_object
 from tap_callcap.tap import TapCallcap
 
@@ -223,6 +223,13 @@ def nested_text(depth: int) -> str:
 def test_a_catalog_may_be_narrowed_and_retyped(catalog: dict[str, Any]) -> None:
     """What a person or Meltano may do with a catalog is their choice."""
     assert tap_of(catalog=deepcopy(catalog)).streams["calls"].selected
+
+
+def test_a_stream_that_the_catalog_lacks_is_not_read() -> None:
+    """Whoever takes a stream out of a catalog does not want it."""
+    catalog: dict[str, Any] = json.loads(json.dumps(catalog_of("accounts")))
+    tap = TapCallcap(config={"api_key": "key"}, catalog=catalog)
+    assert {name for name, stream in tap.streams.items() if stream.selected} == {"accounts"}
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("calls")
