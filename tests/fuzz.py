@@ -312,13 +312,14 @@ def invalid(messages: list[dict[str, Any]]) -> int:
 
 
 def or_null(schema: JSON) -> JSON:
-    """A schema that takes null anywhere: a catalog that does not was made so by its user."""
+    """A schema that takes null or nothing anywhere: what demands more is its user's catalog."""
     if isinstance(schema, dict) and "type" in schema:
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         properties = schema.get("properties", {})
         return {
             **schema,
             "type": [*kinds, "null"],
+            "required": [],
             "properties": {name: or_null(part) for name, part in properties.items()},
             "items": or_null(schema.get("items", True)),
         }
