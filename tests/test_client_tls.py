@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fault_server import CLOSE, FaultServer, answer, dripping, hang, tunnel_to
+from fault_runs import account, settings_for
+from fault_server import CLOSE, FaultServer, answer, dripping, hang, playing, tunnel_to
+from running import run_command
 from test_client import KEY, client_of, failure_of, page_of
 
 if TYPE_CHECKING:
@@ -19,26 +21,39 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for this machine, signed by itself, with its key in the same file."""
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a private CA, `ca.pem`, and a server's key and certificate, `server.pem`."""
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("there is no openssl command to make a certificate with")
+        pytest.skip("there is no openssl command to make certificates with")
     folder = tmp_path_factory.mktemp("tls")
-    key, made = folder / "key.pem", folder / "certificate.pem"
-    command = [openssl, "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(made)]
-    subprocess.run(command, check=True, capture_output=True)
-    made.write_text(made.read_text() + key.read_text())
-    return made
+    (folder / "names.txt").write_text("subjectAltName=IP:127.0.0.1", encoding="utf-8")
+    new = "-nodes -newkey rsa:2048"
+    for command in (
+        f"req -x509 {new} -days 2 -subj /CN=Private -keyout ca.key -out ca.pem",
+        f"req {new} -subj /CN=localhost -keyout server.key -out server.csr",
+        (
+            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
+            " -extfile names.txt -out server.crt"
+        ),
+    ):
+        subprocess.run([openssl, *command.split()], check=True, capture_output=True, cwd=folder)
+    parts = (folder / "server.crt", folder / "server.key")
+    (folder / "server.pem").write_text("".join(part.read_text("utf-8") for part in parts), "utf-8")
+    return folder
 
 
 @pytest.fixture
-def tls(certificate: Path) -> ssl.SSLContext:
-    """What a server with that certificate speaks."""
+def certificate(authority: Path) -> Path:
+    """The certificate of the private CA."""
+    return authority / "ca.pem"
+
+
+@pytest.fixture
+def tls(authority: Path) -> ssl.SSLContext:
+    """What a server speaks whose certificate is of that CA."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(authority / "server.pem")
     return context
 
 
@@ -114,6 +129,29 @@ def test_a_proxy_is_used(
     assert [seen.method for seen in proxy.seen] == ["CONNECT"]
     assert KEY not in str(proxy.seen)
     assert len(server.seen) == 3
+
+
+def test_the_command_works_on_a_corporate_network(
+    tls: ssl.SSLContext, certificate: Path, tmp_path: Path
+) -> None:
+    """Behind a proxy, against a server whose certificate is of a private CA: all calls come."""
+    callcap = account()
+    with (
+        FaultServer(after=playing(callcap), tls=tls) as server,
+        FaultServer(after=tunnel_to(server.port)) as proxy,
+    ):
+        variables = {
+            "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
+            "REQUESTS_CA_BUNDLE": str(certificate),
+        }
+        run = run_command(
+            folder=tmp_path, config=settings_for(server, concurrency=4), environment=variables
+        )
+    assert run.code == 0, run.log
+    assert run.ids == callcap.book.ids
+    assert {seen.method for seen in proxy.seen} == {"CONNECT"}
+    assert 1 <= len(proxy.seen) <= 5
+    assert len(server.seen) > 20
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "http://", "ftp://x:1", "http://[::1"])
