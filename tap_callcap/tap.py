@@ -155,7 +155,11 @@ class TapCallcap(Tap):
 
         The SDK's own looks for `.env` from where it is installed, and leaves numbers as text.
         """
-        load_dotenv(find_dotenv(usecwd=True))
+        try:
+            load_dotenv(find_dotenv(usecwd=True))
+        except UnicodeDecodeError:
+            msg = "The .env of the working folder, or of one above it, is no text"
+            raise ConfigurationError(msg) from None
         cls.append_builtin_config(cls.config_jsonschema)
         return read_environment(os.environ, cls.config_jsonschema)
 

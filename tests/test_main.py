@@ -197,6 +197,16 @@ def test_files_are_checked_and_secrets_hidden(
     assert "GET /c4n4ry-of-a-file/…/get/calls/ failed" in caplog.text
 
 
+def test_a_dotenv_must_be_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is no text is one line, when it is asked for."""
+    (tmp_path / ".env").write_bytes(b"TAP_CALLCAP_API_KEY=\xff\xfe")
+    assert ended(monkeypatch, "--config=ENV") == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert error.message == "The .env of the working folder, or of one above it, is no text"
+
+
 def test_a_wrong_file_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
