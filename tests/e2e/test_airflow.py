@@ -1,4 +1,4 @@
-"""The DAGs of examples/airflow, executed by a real Airflow into a real PostgreSQL."""
+"""The DAGs of examples/airflow_dags.py, executed by a real Airflow into a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = [
 ]
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
-FOLDER = CHECKOUT / "examples" / "airflow"
+EXAMPLES = CHECKOUT / "examples"
 
 
 @dataclass
@@ -73,7 +73,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Airflow:
         variables
         | {
             "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",  # second
         },
