@@ -67,6 +67,17 @@ def expected_rows(
     return rows
 
 
+def expected_by_default(
+    calls: Iterable[Call], depth: int = 0, *, nothing: tuple[object, ...] = ()
+) -> dict[str, Row]:
+    """Return the rows where no catalog selects more: without `demographics`."""
+    rows = expected_rows(calls, depth, nothing=nothing)
+    return {
+        call_id: {name: it for name, it in row.items() if not name.startswith("demographics")}
+        for call_id, row in rows.items()
+    }
+
+
 def without(nothing: tuple[object, ...], row: Row) -> Row:
     """Return a row in which values that the target cannot tell from null are null."""
     return {name: None if value in nothing else value for name, value in row.items()}
