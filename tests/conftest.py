@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -23,3 +25,11 @@ def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         if name.startswith("TAP_CALLCAP_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep the callbacks that test tools have in the collector from running at a recursion limit."""
+    gc.disable()
+    yield
+    gc.enable()

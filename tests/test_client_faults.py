@@ -35,6 +35,9 @@ DATE = "Tue, 24 Nov 2026 10:00:00 GMT"
 IN_7_SECONDS = "Tue, 24 Nov 2026 10:00:07 GMT"
 
 
+pytestmark = pytest.mark.usefixtures("_no_garbage_collection")
+
+
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> FastTime:
     """The client's clock, faked."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 GIGABYTE = 2**30
 
 
+pytestmark = pytest.mark.usefixtures("_no_garbage_collection")
+
+
 def records_of(lines: list[Record]) -> dict[str, Record]:
     """Records by their ids, with `_extra` as JSON; what floats cannot hold is text in it."""
     return {
