@@ -29,7 +29,7 @@ def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 @pytest.fixture
 def _no_garbage_collection() -> Iterator[None]:
-    """Keep the callbacks that test tools have in the collector from running at a recursion limit."""
+    """Keep what test tools have the collector call from running at a recursion limit."""
     gc.disable()
     yield
     gc.enable()
