@@ -200,6 +200,7 @@ def check_selected(streams: Iterable[CallcapStream]) -> None:
 def _check(shape: Draft202012Validator, value: Mapping[str, Any], name: str) -> None:
     error = next(shape.iter_errors(value), None)
     if error is not None:
-        place = ".".join(map(str, error.absolute_path)) or "its top"
+        # A name in it may have a line break.
+        place = ".".join(repr(str(part))[1:-1] for part in error.absolute_path) or "its top"
         msg = f"The {name} is not one that this tap can have written: it is wrong at {place}"
         raise ConfigurationError(msg)

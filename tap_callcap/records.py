@@ -234,13 +234,9 @@ def _object(shape: Object) -> Node:
 
 def _node(shape: Shape) -> Node:
     """The reader of whatever has a shape."""
-    match shape:
-        case Object():
-            return _object(shape)
-        case Array():
-            return _array(shape)
-        case Value(_, reading):
-            return _plain(reading)
+    if isinstance(shape, Value):
+        return _plain(shape.reading)
+    return _object(shape) if isinstance(shape, Object) else _array(shape)
 
 
 def _array(shape: Array) -> Node:

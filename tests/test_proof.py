@@ -89,6 +89,21 @@ def test_a_400_to_a_lone_minute_is_an_error() -> None:
         run_tap(callcap, start_date="2026-03-03T10:00:00Z")
 
 
+def test_a_400_to_a_lone_minute_later_on_is_an_error() -> None:
+    """An API that refuses every window from some moment on is not read in silence either."""
+    callcap = callcap_with(60)
+    searches = 0
+
+    def refuse(asked: Asked) -> Answer | None:
+        nonlocal searches
+        searches += asked.path == CALLS
+        return Answer.of({"status": "error"}, 400) if searches > 1 else None
+
+    callcap.before_answer = refuse
+    with pytest.raises(FatalAPIError, match="400"):
+        run_tap(callcap, start_date="2025-06-01T00:00:00Z")
+
+
 # A minute with more calls than a page.
 
 

@@ -171,6 +171,12 @@ def errors_of(log: str) -> list[str]:
     return [line for line in log.splitlines() if "| ERROR " in line or "Traceback" in line]
 
 
+def test_where_every_call_is_missing_all_are_named() -> None:
+    """Not one answer settles the zone, and still each id is asked for and named."""
+    with pytest.raises(FatalAPIError, match=r"no call 1_1, 2_2 for this key"):
+        run_tap(some_calls(), call_ids=["1_1", "2_2"])
+
+
 @pytest.mark.parametrize("missing", ["404", "204", "empty list", "nothing"])
 @pytest.mark.parametrize("batch", [False, True], ids=["records", "batch"])
 def test_missing_calls_are_named_after_the_others_came(
