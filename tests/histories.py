@@ -33,6 +33,7 @@ from tap_callcap.envelope import (
     read_page,
     read_rows,
 )
+from tap_callcap.sandbox import Answer as HttpAnswer
 from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
 from tap_callcap.tap import TapCallcap
 
@@ -50,6 +51,23 @@ UTC = timezone.utc
 BEGINNING = datetime(2026, 3, 3, 15, 0, tzinfo=UTC)
 Lines = list[dict[str, Any]]
 Reader = Callable[["History", Mapping[str, Any], GenericSingerWriter[Any, Any]], None]
+
+
+def _page(**pagination: int) -> HttpAnswer:
+    counts = {"page": 1, "last_page": 1, "records_returned": 0, "total_records": 0, **pagination}
+    empty = {"status": "success", "search": {"timezone": "UTC"}, "call": [], "pagination": counts}
+    return HttpAnswer.of(empty)
+
+
+OUTAGE = HttpAnswer.of({"status": "error"}, 503)
+FAULTS = (
+    OUTAGE,
+    HttpAnswer.of({"status": "not found"}, 404),  # as if nothing were found
+    _page(last_page=3, total_records=20),
+    _page(page=7, last_page=9, records_returned=1, total_records=9),
+    _page(records_returned=5, total_records=5),
+)
+"""Answers that a run must not believe."""
 
 
 class KilledError(BaseException):
@@ -88,9 +106,11 @@ class DirectClient:
         self.requests = 0
 
     def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
-        """Ask for a page; an answer that contradicts itself is asked for three times."""
+        """Ask for a page; an answer that is broken or contradicts itself is asked for again."""
         for _ in range(3):
             answer = self._answer("/v2/get/calls/", search.params(window, number))
+            if answer.code >= 500:
+                continue
             with contextlib.suppress(RetriableAPIError):
                 if answer.code == 200:
                     check_zone(answer.body, search.zone)
@@ -142,6 +162,7 @@ class History:
     edits_per_request: float = 1.5
     now: datetime = BEGINNING
     kills: bool = True
+    faults: float = 0.0
 
     def __post_init__(self) -> None:
         """Make the calls, and let life go on with each request."""
@@ -158,6 +179,8 @@ class History:
         self.callcap.before_answer = self._live
         self.book = book
         self.requests_left: int | None = None
+        self._outage = 0
+        self._was_fault = False
         self.is_quiet = False
         self.written: Lines = []
         self.state: dict[str, Any] = {}
@@ -212,7 +235,7 @@ class History:
             if last[call["call_id"]] != call["last_modified"].strftime("%Y-%m-%dT%H:%M:%SZ")
         )
 
-    def _live(self, _: Asked) -> None:
+    def _live(self, asked: Asked) -> HttpAnswer | None:
         if self.requests_left is not None:
             self.requests_left -= 1
             if self.requests_left < 0:
@@ -222,6 +245,22 @@ class History:
         else:
             span = timedelta(seconds=self.rng.choice([0.1, 1, 5, 40]))
             self.pass_by(span, changes=self.edits_per_request)
+        return self._fault(asked)
+
+    def _fault(self, asked: Asked) -> HttpAnswer | None:
+        """A broken answer, now and then: one, or an outage that no try outlasts."""
+        if self.is_quiet:
+            return None
+        if self._outage:
+            self._outage -= 1
+            return OUTAGE
+        may_break = not self._was_fault and asked.path == "/v2/get/calls/"
+        self._was_fault = may_break and self.rng.random() < self.faults
+        if not self._was_fault:
+            return None
+        if self.rng.random() < 0.2:
+            self._outage = 4
+        return self.rng.choice(FAULTS)
 
     def _about(self, changes: float) -> int:
         return int(changes) + (self.rng.random() < changes % 1)
@@ -318,6 +357,7 @@ def random_history(seed: int, **overrides: Any) -> History:
         config=config | overrides.pop("config", {}),
         calls=overrides.pop("calls", rng.choice([3, 20, 60, 120])),
         edits_per_request=rng.choice([0, 0.2, 1, 3]),
+        faults=overrides.pop("faults", rng.choice([0, 0, 0.02, 0.1])),
         **overrides,
     )
 
