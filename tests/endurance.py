@@ -75,7 +75,7 @@ def lived(kind: str, seed: int) -> Tally:
 
 def _history(kind: str, seed: int) -> History:
     if kind == "textbook":  # without the moods that it knows nothing of
-        return random_history(seed, moods=Moods())
+        return random_history(seed, moods=Moods(), faults=0)
     concurrency = 4 if kind == "side by side" else 1
     return random_history(seed, config={"concurrency": concurrency})
 
