@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from histories import BEGINNING, History, live_through, random_history, read_forward, read_with_tap
 from running import COMMAND, bookmark_of, clean_environment, run_tap
+from tables import head, row
 from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
 
 if TYPE_CHECKING:
@@ -264,18 +265,6 @@ def report(
             sum(kill.broken_lines for kill in of_it),
             sum(kill.is_traced for kill in of_it),
         )
-
-
-def head(*cells: str) -> Iterator[str]:
-    """The head of a table."""
-    yield row(*cells)
-    yield "|---" * len(cells) + "|"
-
-
-def row(*cells: object) -> str:
-    """A row of a table."""
-    texts = (f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells)
-    return f"| {' | '.join(texts)} |"
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from fault_runs import LASTING, PATIENCE, TRANSIENT, account, amidst, settings_f
 from fault_server import SLOW_FAULTS, FaultServer, playing
 from hostile_answers import HOSTILE
 from running import run_command
+from tables import head, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -229,18 +230,6 @@ def of_fuzzing(tallies: dict[str, fuzz.Tally]) -> Iterator[str]:
         yield ""
         yield from head("kind", "seed", "find")
         yield from (row(kind, str(seed), what.replace("|", "/")) for kind, seed, what in finds)
-
-
-def head(*cells: str) -> Iterator[str]:
-    """The head of a table."""
-    yield row(*cells)
-    yield "|---" * len(cells) + "|"
-
-
-def row(*cells: object) -> str:
-    """A row of a table."""
-    texts = (f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells)
-    return f"| {' | '.join(texts)} |"
 
 
 if __name__ == "__main__":

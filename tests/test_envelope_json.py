@@ -7,18 +7,13 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import seeded
 from tap_callcap.values import decode_json
 
-SEEDED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=200,
-    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
-)
+SEEDED = settings(seeded.SEEDED, max_examples=200)
 
 
 @pytest.mark.parametrize(

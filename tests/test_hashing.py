@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigurationError
 
+import seeded
 from histories import BEGINNING
 from running import discovered, run_tap
 from tap_callcap.hashing import TELEPHONE_NUMBERS, Hashing, one_form, problem_with
@@ -29,13 +30,7 @@ if TYPE_CHECKING:
     from tap_callcap.records import Call
     from tap_callcap.values import JSON
 
-SEEDED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=100,
-    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
-)
+SEEDED = settings(seeded.SEEDED, max_examples=100)
 KEY = "a long and random key"
 SCHEMA = load_schema("calls")
 UTC = ZoneInfo("UTC")

@@ -9,21 +9,16 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.exceptions import ConfigurationError
 
+import seeded
 from running import catalog_of, discovered, state_at
 from tap_callcap.inputs import check_catalog, check_state, read_json_object
 from tap_callcap.tap import TapCallcap
 
-SEEDED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=80,
-    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
-)
+SEEDED = settings(seeded.SEEDED, max_examples=80)
 CATALOG: dict[str, Any] = json.loads(json.dumps(discovered()))
 DEEP = '{"a":' * 100_000
 

@@ -13,22 +13,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 
+import seeded
 from tap_callcap.messages import BLOCK, OLDEST, BlockWriter
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib.encoding.simple import Message
 
-SEEDED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=100,
-    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
-)
+SEEDED = settings(seeded.SEEDED, max_examples=100)
 SCHEMA = SchemaMessage("calls", {"type": "object", "properties": {}}, ["call_id"])
 STATE = StateMessage({"bookmarks": {}})
 

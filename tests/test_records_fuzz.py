@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
+import seeded
 from tap_callcap.records import compile_record
 from tap_callcap.schema import load_schema
 from tap_callcap.values import decode_json
@@ -32,13 +33,7 @@ if TYPE_CHECKING:
     from tap_callcap.schema import JSONSchema
     from tap_callcap.values import JSON
 
-SEEDED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=200,
-    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
-)
+SEEDED = settings(seeded.SEEDED, max_examples=200)
 CENTRAL = ZoneInfo("US/Central")
 SCHEMA = load_schema("calls")
 ENCODER = msgspec.json.Encoder(decimal_format="number")

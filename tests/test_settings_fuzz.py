@@ -6,22 +6,17 @@ import json
 from datetime import datetime
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import seeded
 from tap_callcap.checks import problems
 from tap_callcap.filters import FILTERS
 from tap_callcap.settings import Settings
 from tap_callcap.windows import MINUTE
 from test_settings import KEY, WHOLE_SCHEMA
 
-SEEDED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=300,
-    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
-)
+SEEDED = settings(seeded.SEEDED, max_examples=300)
 
 values = st.recursive(
     st.none()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import seeded
 from tap_callcap.values import (
     LARGEST_INTEGER,
     UnreadableError,
@@ -26,13 +27,7 @@ from tap_callcap.values import (
 if TYPE_CHECKING:
     from tap_callcap.schema import JSONSchema
 
-SEEDED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=200,
-    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
-)
+SEEDED = settings(seeded.SEEDED, max_examples=200)
 CENTRAL = ZoneInfo("US/Central")
 UTC_ZONE = ZoneInfo("UTC")
 SCHEMAS: dict[str, JSONSchema] = {

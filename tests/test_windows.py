@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+import seeded
 from tap_callcap.windows import (
     AIM_PAGES,
     ALL_HISTORY,
@@ -39,13 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", str, datetime)
 
-SEEDED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=100,
-    suppress_health_check=[HealthCheck.too_slow],  # as slow as the machine is busy
-)
+SEEDED = settings(seeded.SEEDED, max_examples=100)
 UTC = timezone.utc
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CHANGING_ZONES = (
