@@ -124,13 +124,17 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert f"step {command}  #" in (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize(
+    "document",
+    [*DOCUMENTS, *(f"docs/{file.name}" for file in sorted((CHECKOUT / "docs").glob("*.md")))],
+)
 def test_links_within_the_project_lead_somewhere(document: str) -> None:
     """No document points to a file that is not there."""
-    text = (CHECKOUT / document).read_text(encoding="utf-8")
-    paths = [path for path in re.findall(r"\]\(([^)#]+)", text) if "://" not in path]
+    file = CHECKOUT / document
+    paths = re.findall(r"\]\(([^)#]+)", file.read_text(encoding="utf-8"))
+    paths = [path for path in paths if "://" not in path]
 
-    assert [path for path in paths if not (CHECKOUT / path).exists()] == []
+    assert [path for path in paths if not (file.parent / path).exists()] == []
 
 
 def test_the_changelog_begins_with_this_version() -> None:
