@@ -290,7 +290,7 @@ class Client:
         """One request and its answer, with the codes that mean success or nothing found."""
         started = time.monotonic()
         timeout: Any = Timeout(self._timeout)  # in total, from connecting on
-        response, body, error = None, b"", None
+        response, body, error = None, bytearray(), None
         try:
             with self._session.get(
                 self._url + quote(path), params=params, timeout=timeout, stream=True
@@ -361,7 +361,7 @@ class Client:
         return f"GET {urlsplit(self._url).path}{path}"
 
 
-def _json_object(body: bytes, response: requests.Response) -> dict[str, JSON]:
+def _json_object(body: bytes | bytearray, response: requests.Response) -> dict[str, JSON]:
     """The JSON object that an answer consists of, an empty one where it is something else."""
     try:
         value = decode_answer(body, response.encoding)

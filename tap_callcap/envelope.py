@@ -204,7 +204,7 @@ def is_same_zone(one: str, other: str) -> bool:
     return all(first == second for first, second in walls)
 
 
-def decode_answer(body: bytes, charset: str | None) -> JSON:
+def decode_answer(body: bytes | bytearray, charset: str | None) -> JSON:
     """The JSON value in `body`; calls in a list stay undecoded where they can.
 
     It raises what `decode_json` does.

@@ -23,14 +23,12 @@ _LINE_ENDS = {
 }
 
 
-def _has_line_end(line: bytes) -> bool:
-    """Whether a line of JSON holds such a mark: bytes are split much faster than searched."""
-    if line.isascii():
-        return False
-    for part in line.split(b"\xe2"):
-        if part[:2] in {b"\x80\xa8", b"\x80\xa9"}:
+def _has_line_end(lines: bytearray) -> bool:
+    """Whether lines of JSON hold such a mark: bytes are split much faster than searched."""
+    for part in lines.split(b"\xe2"):
+        if part.startswith((b"\x80\xa8", b"\x80\xa9")):
             return True
-    return b"\xc2" in line and b"\xc2\x85" in line
+    return b"\xc2" in lines and b"\xc2\x85" in lines
 
 
 class BlockWriter(GenericSingerWriter[bytes, Message]):
@@ -48,11 +46,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
     def serialize_message(self, message: Message) -> bytes:
         """One message as a line of JSON."""
-        line = self._encoder.encode(message.to_dict())
-        if _has_line_end(line):
-            for mark, escape in _LINE_ENDS.items():
-                line = line.replace(mark, escape)
-        return line + b"\n"
+        return self._encoder.encode(message.to_dict()) + b"\n"
 
     def write_message(self, message: Message) -> None:
         """Write `message`, or keep it until its block is full."""
@@ -78,6 +72,9 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         if not self._lines:
             return
         block, self._lines = self._lines, bytearray()
+        if not block.isascii() and _has_line_end(block):
+            for mark, escape in _LINE_ENDS.items():
+                block = block.replace(mark, escape)
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
         started = time.monotonic()
         if hasattr(out, "buffer"):

@@ -20,12 +20,12 @@ from singer_sdk.singerlib import RecordMessage
 
 from tap_callcap.hashing import NO_HASHING, Hashing
 from tap_callcap.messages import BlockWriter
-from tap_callcap.records import compile_record
+from tap_callcap.records import Shaper
 from tap_callcap.schema import load_schema
 from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import MetadataMapping
     from singer_sdk.tap_base import Tap
 
-    from tap_callcap.records import Call, Record
+    from tap_callcap.records import Record
 
 
 class CallcapStream(Stream):
@@ -65,9 +65,9 @@ class CallcapStream(Stream):
                 metadata["properties", name].selected_by_default = False
         return metadata
 
-    def compiled(self, zone: ZoneInfo, hashing: Hashing = NO_HASHING) -> Callable[[Call], Record]:
-        """The function that shapes what the API sends, in `zone`, as the catalog wants it."""
-        return compile_record(
+    def shaper(self, zone: ZoneInfo, hashing: Hashing = NO_HASHING) -> Shaper:
+        """What shapes what the API sends, in `zone`, as the catalog wants it."""
+        return Shaper(
             self.effective_schema,
             zone,
             self.logger.warning,

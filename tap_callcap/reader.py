@@ -38,7 +38,7 @@ from tap_callcap.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
     from zoneinfo import ZoneInfo
 
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 Following: TypeAlias = Callable[[Window, int], Window | None]
 """Says which window is read after one that held a total of calls."""
+Version: TypeAlias = tuple[str, datetime]
+"""What `version_of` a call says."""
 
 SURELY_EMPTY = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
 MOST_PASSES = 30  # over a lone settled minute before the run fails
@@ -70,13 +72,13 @@ class Proof:
         self._totals = (-1, -1)
         self._ids: set[str] = set()
 
-    def add(self, page: Page, ids: set[str]) -> None:
+    def add(self, page: Page, versions: Iterable[Version]) -> None:
         """Take one more answer: where its totals differ from the last one's, begin anew."""
         totals = (page.total_records, page.last_page)
         if totals != self._totals:
             self._totals = totals
             self._ids = set()
-        self._ids |= ids
+        self._ids.update(call_id for call_id, _ in versions)
 
     @property
     def total(self) -> int:
@@ -95,6 +97,7 @@ class Reader:
     Args:
         ask: Asks for one page of a window.
         check_alive: Raises unless the API answers a request that must succeed.
+        decode: Decodes a call on its way.
         zone: Zone that the API answers in.
         settled: Up to where calls can only leave a window.
         page_size: How many calls a page holds.
@@ -106,12 +109,14 @@ class Reader:
         ask: Ask,
         check_alive: Callable[[], object],
         *,
+        decode: Callable[[Call], Call],
         zone: ZoneInfo,
         settled: datetime,
         page_size: int,
         concurrency: int,
     ) -> None:
         self._check_alive = check_alive
+        self._decode = decode
         self._zone = zone
         self._settled = settled
         self._page_size = page_size
@@ -141,7 +146,7 @@ class Reader:
         Raises:
             FatalAPIError: If a window cannot be proven whole, naming it.
         """
-        seen: set[tuple[str, datetime]] = set()
+        seen: set[Version] = set()
         pending = [start] if start else []
         while pending:
             window = pending.pop()
@@ -253,8 +258,8 @@ class Reader:
         for number in range(2, first.last_page + 2):
             if page is None:
                 break
-            calls, ids = self._fresh(window, page, seen)
-            proof.add(page, ids)
+            calls, versions = self._fresh(window, page, seen)
+            proof.add(page, versions)
             yield calls
             if number <= first.last_page:
                 page = self._page_or_none(window, number)
@@ -269,7 +274,7 @@ class Reader:
         window: Window,
         last_page: int,
         proof: Proof,
-        seen: set[tuple[str, datetime]],
+        seen: set[Version],
     ) -> Generator[list[Call], None, bool]:
         """Read a lone minute again and again, last page first, until it is proven.
 
@@ -277,9 +282,9 @@ class Reader:
         """
         if len(cut(window, 2, self._zone)) > 1:
             return False
-        last_rows: list[tuple[str, datetime]] = []
+        last_rows: list[Version] = []
         for _ in range(MOST_PASSES if last_page <= MOST_PAGES_OF_A_MINUTE else 0):
-            rows: list[tuple[str, datetime]] = []
+            rows: list[Version] = []
             numbers = range(last_page, 0, -1)
             self._fetcher.follow(self._plan_pages(window, numbers))
             for number in numbers:
@@ -287,12 +292,12 @@ class Reader:
                 if page is None:
                     last_page = self._first_page(window).last_page
                     break
-                calls, ids = self._fresh(window, page, seen)
+                calls, versions = self._fresh(window, page, seen)
                 yield calls
-                proof.add(page, ids)
+                proof.add(page, versions)
                 if proof.is_whole or page.is_snapshot:
                     return True
-                rows += [version_of(call, self._zone) for call in page.calls]
+                rows += versions
                 last_page = page.last_page
             rows.sort()
             if rows == last_rows and len(rows) == proof.total:
@@ -325,21 +330,21 @@ class Reader:
         return answer if isinstance(answer, Page) else None
 
     def _fresh(
-        self, window: Window, page: Page, seen: set[tuple[str, datetime]]
-    ) -> tuple[list[Call], set[str]]:
-        """The calls of `window` on `page` that were not seen before, and the ids of all of it."""
-        calls, ids = [], set()
-        for call in page.calls:
-            try:
-                version = version_of(call, self._zone)
-            except UnreadableError as error:
-                msg = f"Callcap's answer for {_span(window)} cannot be read: {error}"
-                raise FatalAPIError(msg) from None
-            ids.add(version[0])
+        self, window: Window, page: Page, seen: set[Version]
+    ) -> tuple[list[Call], list[Version]]:
+        """The calls of `window` on `page` that were not seen before, and the versions of all."""
+        try:
+            decoded = [self._decode(call) for call in page.calls]
+            versions = [version_of(call, self._zone) for call in decoded]
+        except UnreadableError as error:
+            msg = f"Callcap's answer for {_span(window)} cannot be read: {error}"
+            raise FatalAPIError(msg) from None
+        fresh = []
+        for call, version in zip(decoded, versions, strict=True):
             if version[1] in window and version not in seen:
                 seen.add(version)
-                calls.append(call)
-        return calls, ids
+                fresh.append(call)
+        return fresh, versions
 
     def _allow(self, requests: int) -> None:
         """Let so many more requests be made before the run fails."""

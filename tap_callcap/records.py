@@ -1,6 +1,6 @@
 """From one call as the API sends it to one record as the schema wants it: pure, no I/O.
 
-The schema is compiled once into the function that shapes a call. Every property it declares is in
+The schema is compiled once into the `Shaper` of all calls. Every property it declares is in
 every record. What the schema does not know, and what fits no reading of its type, goes to `_extra`,
 so that nothing is lost.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -18,7 +19,7 @@ from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.hashing import NO_HASHING, Hashing, is_private
 from tap_callcap.shapes import EXTRA, Array, Breadcrumb, Object, Shape, Value, object_of
-from tap_callcap.structs import NOT_ORDINARY, struct_decoder
+from tap_callcap.structs import NOT_ORDINARY, struct_decoder, tells_version
 from tap_callcap.values import (
     JSON,
     Reading,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from tap_callcap.schema import JSONSchema
 
 Call: TypeAlias = JSON
-"""One call as the API sends it: a `msgspec.Raw`, or what that decodes to."""
+"""One call as the API sends it: a `msgspec.Raw`, what that decodes to, or already its record."""
 Record: TypeAlias = JSON
 """One record as the schema wants it: a dict, or a Struct that msgspec encodes as one."""
 Tell: TypeAlias = Callable[[str], None]
@@ -98,17 +99,8 @@ class Leftovers:
         return json_text(values)
 
 
-def compile_record(  # noqa: PLR0913 - a catalog, a run and a target decide
-    schema: JSONSchema,
-    zone: ZoneInfo,
-    tell: Tell,
-    *,
-    known: JSONSchema | None = None,
-    is_selected: Callable[[Breadcrumb], bool] = lambda _: True,
-    hashing: Hashing = NO_HASHING,
-    as_dict: bool = False,
-) -> Callable[[Call], Record]:
-    """Compile `schema` into the function that shapes a call.
+class Shaper:
+    """Shapes calls, each in two steps, between which its version can be told.
 
     Args:
         schema: What a record looks like: the user's catalog may have narrowed or retyped it.
@@ -120,46 +112,63 @@ def compile_record(  # noqa: PLR0913 - a catalog, a run and a target decide
             `("properties", "caller", "properties", "zip")`.
         hashing: Which fields become tokens.
         as_dict: Whether each record must be a dict, for who looks into it.
-
-    Returns:
-        A function from a call to a record that holds every selected property.
     """
-    shape = hashing.applied_to(object_of(schema, known or schema, zone, is_selected))
-    has_extra = EXTRA in schema["properties"] and is_selected(("properties", EXTRA))
-    decode = struct_decoder(shape, has_extra=has_extra).decode
-    leftovers = Leftovers(tell)
-    read = _object(shape)
 
-    def shape_with_care(call: Call) -> Record:
-        if isinstance(call, msgspec.Raw):
-            call = decode_json(bytes(call))
-        record = read(call, "", leftovers)
-        extra = leftovers.take()
-        if has_extra:
-            record[EXTRA] = extra
-        return record
+    def __init__(  # noqa: PLR0913 - a catalog, a run and a target decide
+        self,
+        schema: JSONSchema,
+        zone: ZoneInfo,
+        tell: Tell,
+        *,
+        known: JSONSchema | None = None,
+        is_selected: Callable[[Breadcrumb], bool] = lambda _: True,
+        hashing: Hashing = NO_HASHING,
+        as_dict: bool = False,
+    ) -> None:
+        shape = hashing.applied_to(object_of(schema, known or schema, zone, is_selected))
+        self._has_extra = EXTRA in schema["properties"] and is_selected(("properties", EXTRA))
+        self._tells_version = tells_version(shape)
+        self._decode_struct = struct_decoder(shape, has_extra=self._has_extra).decode
+        self._read = _object(shape)
+        self._leftovers = Leftovers(tell)
+        self._as_dict = as_dict
 
-    def shape_call(call: Call) -> Record:
-        if isinstance(call, msgspec.Raw):
-            try:
-                record = decode(call)
-                return to_builtins(record, builtin_types=(Decimal,)) if as_dict else record
-            except NOT_ORDINARY:
-                pass
+    def decode(self, call: Call) -> Call:
+        """The call, decoded if what that makes of it still tells its version.
+
+        Raises:
+            UnreadableError: If it is no JSON, or nested too deep.
+        """
+        return self._decoded(call) if self._tells_version else call
+
+    def __call__(self, call: Call) -> Record:
+        """The record of a call, decoded or not: every selected property is in it.
+
+        Raises:
+            UnreadableError: If it is no JSON, or nested too deep.
+            FatalAPIError: If it is nested too deep to be written.
+        """
+        call = self._decoded(call)
+        if isinstance(call, msgspec.Struct):
+            return to_builtins(call, builtin_types=(Decimal,)) if self._as_dict else call
         try:
-            return shape_with_care(call)
+            record = self._read(call, "", self._leftovers)
+            extra = self._leftovers.take()
         except RecursionError:
             msg = "Callcap sent a call with a value that is nested too deep to be written"
             raise FatalAPIError(msg) from None
+        if self._has_extra:
+            record[EXTRA] = extra
+        return record
 
-    return shape_call
-
-
-class _Version(msgspec.Struct):
-    """What of a call is read to tell its version."""
-
-    call_id: str
-    last_modified: str
+    def _decoded(self, call: Call) -> Call:
+        """An ordinary call as the Struct that is its record, any other as JSON."""
+        if not isinstance(call, msgspec.Raw):
+            return call
+        try:
+            return self._decode_struct(call)
+        except NOT_ORDINARY:
+            return _decoded_with_care(call)
 
 
 def _decoded_with_care(call: msgspec.Raw) -> JSON:
@@ -170,7 +179,7 @@ def _decoded_with_care(call: msgspec.Raw) -> JSON:
         raise UnreadableError(msg) from None
 
 
-_VERSION_DECODER = msgspec.json.Decoder(_Version)
+_VERSION = attrgetter("call_id", "last_modified")
 
 
 def version_of(call: Call, zone: ZoneInfo) -> tuple[str, datetime]:
@@ -180,15 +189,14 @@ def version_of(call: Call, zone: ZoneInfo) -> tuple[str, datetime]:
         UnreadableError: If one of them is missing or unreadable.
     """
     if isinstance(call, msgspec.Raw):
-        try:
-            version = _VERSION_DECODER.decode(call)
-            call = {"call_id": version.call_id, "last_modified": version.last_modified}
-        except NOT_ORDINARY:
-            call = _decoded_with_care(call)
-    if not isinstance(call, Mapping):
+        call = _decoded_with_care(call)
+    if isinstance(call, msgspec.Struct):
+        call_id, modified = _VERSION(call)
+    elif isinstance(call, Mapping):
+        call_id, modified = call.get("call_id"), call.get("last_modified")
+    else:
         msg = "an entry of `call` is not an object"
         raise UnreadableError(msg)
-    call_id, modified = call.get("call_id"), call.get("last_modified")
     if not isinstance(call_id, str):
         call_id = str(call_id) if type(call_id) is int else ""
     if not call_id.strip():

@@ -31,11 +31,11 @@ from tap_callcap.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from zoneinfo import ZoneInfo
 
     from tap_callcap.client import Client
-    from tap_callcap.records import Call
+    from tap_callcap.records import Record, Shaper
     from tap_callcap.settings import Settings
 
 DAY = timedelta(days=1)
@@ -70,39 +70,38 @@ class Replication:
         settings: The run's settings.
         detail: Which sections of a call the API shall send, as its `detail` parameter has it.
         bookmark: Where an earlier run ended, none for the beginning.
+        shaper_in: Makes what shapes calls whose times are in a zone.
         waited: Says for how many seconds the target has kept the run waiting.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a stream knows and its reader does not
         self,
         client: Client,
         settings: Settings,
         *,
         detail: str,
         bookmark: datetime | None,
+        shaper_in: Callable[[ZoneInfo], Shaper],
         waited: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._client = client
         self._settings = settings
         self._detail = detail
         self._bookmark = bookmark
+        self._shaper_in = shaper_in
         self._waited = waited
         self._longest = timedelta.max
         self._calls = 0
         self._progress_at = time.monotonic()
-        self.zone = settings.zone
 
-    def run(self) -> Iterator[list[Call] | Checkpoint]:
-        """The calls, page by page, and a checkpoint after each window that was read whole.
-
-        The zone of the calls' times is `zone`, from the first calls on.
+    def run(self) -> Iterator[Iterable[Record] | Checkpoint]:
+        """The records, page by page, and a checkpoint after each window that was read whole.
 
         Raises:
             FatalAPIError: If something cannot be read whole, naming it.
         """
         opening = self._open()
-        self.zone = opening.search.zone
-        yield from self._read(opening, self._range(opening.answer.clock))
+        yield from self._read(opening, self._range(opening))
 
     def check(self) -> str:
         """Prove by two requests or so that a run can work; returns what was found, for people.
@@ -192,11 +191,13 @@ class Replication:
                 if window.length < DAY:
                     raise
 
-    def _read(self, opening: _Opening, span: Range) -> Iterator[list[Call] | Checkpoint]:
+    def _read(self, opening: _Opening, span: Range) -> Iterator[Iterable[Record] | Checkpoint]:
         """Read window after window of `span`, from what the first request settled."""
+        shaper = self._shaper_in(span.zone)
         reader = Reader(
             lambda window, number: self._client.calls(opening.search, window, number),
             self._client.accounts,
+            decode=shaper.decode,
             zone=span.zone,
             settled=span.settled,
             page_size=self._settings.page_size,
@@ -212,7 +213,7 @@ class Replication:
                     yield Checkpoint(whole.end)
             else:
                 self._calls += len(event)
-                yield event
+                yield map(shaper, event)
             self._report(span, whole)
         if whole.end < span.upper:
             logger.info(
@@ -226,9 +227,9 @@ class Replication:
                 "Callcap has no calls for this key%s: the bookmark stays where it was", which
             )
 
-    def _range(self, now: datetime) -> Range:
-        """What the run covers that begins at `now` by the server's clock."""
-        settings = self._settings
+    def _range(self, opening: _Opening) -> Range:
+        """What the run covers."""
+        settings, zone, now = self._settings, opening.search.zone, opening.answer.clock
         if self._bookmark is not None and self._bookmark > now + FUTURE:
             msg = (
                 f"The bookmark {format_instant(self._bookmark)} is later than Callcap's clock, "
@@ -236,10 +237,10 @@ class Replication:
             )
             raise FatalAPIError(msg)
         span = Range(
-            self._start(self.zone),
-            upper_bound(now, settings.lag, settings.end_date, self.zone),
+            self._start(zone),
+            upper_bound(now, settings.lag, settings.end_date, zone),
             settled_bound(now, settings.lag, settings.lookback),
-            self.zone,
+            zone,
         )
         logger.info(
             "Reading calls modified from %s to %s, asked in %s, detail %s",

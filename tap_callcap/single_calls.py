@@ -12,10 +12,11 @@ from tap_callcap.envelope import ForeignZoneError
 from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from zoneinfo import ZoneInfo
 
     from tap_callcap.client import Client
-    from tap_callcap.records import Call
+    from tap_callcap.records import Call, Record, Shaper
     from tap_callcap.settings import Settings
 
 logger = logging.getLogger("tap-callcap")
@@ -28,34 +29,42 @@ class SingleCalls:
         client: Asks the API.
         settings: The run's settings.
         detail: Which sections of a call the API shall send, as its `detail` parameter has it.
+        shaper_in: Makes what shapes calls whose times are in a zone.
         put_off: Is told at the end which calls there are not.
     """
 
     def __init__(
-        self, client: Client, settings: Settings, *, detail: str, put_off: Callable[[str], None]
+        self,
+        client: Client,
+        settings: Settings,
+        *,
+        detail: str,
+        shaper_in: Callable[[ZoneInfo], Shaper],
+        put_off: Callable[[str], None],
     ) -> None:
         self._client = client
         self._settings = settings
         self._detail = detail
+        self._shaper_in = shaper_in
         self._put_off = put_off
         self._calls = 0
-        self.zone = settings.zone
+        self._zone = settings.zone
 
-    def run(self) -> Iterator[list[Call]]:
-        """The calls, one by one, in the order of their ids.
-
-        The zone of the calls' times is `zone`, from the first call on.
+    def run(self) -> Iterator[Iterable[Record]]:
+        """The records, one by one, in the order of their ids.
 
         Raises:
             FatalAPIError: If an answer is an error or cannot be read.
         """
         missing = []
+        shaper: Shaper | None = None
         for call_id, call in self._answers():
             if call is None:
                 missing.append(call_id)
             else:
                 self._calls += 1
-                yield [call]
+                shaper = shaper or self._shaper_in(self._zone)  # settled by the first call
+                yield [shaper(call)]
         if missing:
             self._put_off(f"Callcap has no call {', '.join(missing)} for this key: check call_ids")
 
@@ -79,14 +88,14 @@ class SingleCalls:
         """The call, in the first zone that the API takes."""
         refusals: list[FatalAPIError] = []
         for zone in self._settings.zones:
-            self.zone = zone
+            self._zone = zone
             try:
                 return self._call(call_id)
             except (BadRequestError, ForeignZoneError) as error:
-                logger.info("Callcap does not take timezone %s", self.zone.key)
+                logger.info("Callcap does not take timezone %s", self._zone.key)
                 refusals.append(error)
         msg = f"{refusals[0]}. No timezone was accepted: set timezone to one Callcap knows"
         raise FatalAPIError(msg)
 
     def _call(self, call_id: str) -> Call | None:
-        return self._client.call(call_id, self.zone, self._detail)
+        return self._client.call(call_id, self._zone, self._detail)

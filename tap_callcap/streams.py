@@ -6,6 +6,7 @@ import contextlib
 from abc import abstractmethod
 from dataclasses import replace
 from datetime import MAXYEAR, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
@@ -58,14 +59,12 @@ class CallsStream(CallcapStream):
             self.logger.warning(line)
         client = _client(settings)
         source = self._source(settings, client, is_incremental=is_incremental)
-        shape = None
         for event in source.run():
             if isinstance(event, Checkpoint):
                 if is_incremental:
                     self._checkpoint(event.until, client)
-                continue
-            shape = shape or self.compiled(source.zone, settings.hashing)
-            yield from map(shape, event)
+            else:
+                yield from event
         data_as_of = self._bookmark_text() or "no window yet"
         self.logger.info("Done: data as of %s; %s", data_as_of, source.effort)
 
@@ -74,13 +73,17 @@ class CallsStream(CallcapStream):
     ) -> Replication | SingleCalls:
         """Where the calls of this run come from."""
         detail = self._detail()
+        shaper_in = partial(self.shaper, hashing=settings.hashing)
         if settings.call_ids:
-            return SingleCalls(client, settings, detail=detail, put_off=self.put_off)
+            return SingleCalls(
+                client, settings, detail=detail, shaper_in=shaper_in, put_off=self.put_off
+            )
         return Replication(
             client,
             settings,
             detail=detail,
             bookmark=self.bookmark if is_incremental else None,
+            shaper_in=shaper_in,
             waited=lambda: getattr(self._tap.message_writer, "waited", 0.0),
         )
 
@@ -93,7 +96,9 @@ class CallsStream(CallcapStream):
         given = Settings.from_config(self.config)
         settings = replace(given, retry_budget=min(given.retry_budget, CHECKED_FOR))
         client = _client(settings)
-        replication = Replication(client, settings, detail=self._detail(), bookmark=None)
+        replication = Replication(
+            client, settings, detail=self._detail(), bookmark=None, shaper_in=self.shaper
+        )
         self.logger.info("%s", replication.check())
 
     @property
@@ -169,7 +174,7 @@ class ReferenceStream(CallcapStream):
         settings = Settings.from_config(self.config)
         workers = Workers(settings.concurrency)
         try:
-            yield from map(self.compiled(UTC_ZONE), self.rows(_client(settings), workers))
+            yield from map(self.shaper(UTC_ZONE), self.rows(_client(settings), workers))
         except FatalAPIError as error:
             needs = f". It needs {self.access}" if isinstance(error, NoAccessError) else ""
             self.put_off(f"Stream {self.name} could not be read: {error}{needs}")

@@ -48,7 +48,7 @@ def open_session(*, api_key: str, user_agent: str, connections: int) -> requests
     return session
 
 
-def read_body(response: requests.Response) -> bytes:
+def read_body(response: requests.Response) -> bytearray:
     """The decoded body of a streamed answer.
 
     Raises:
@@ -59,7 +59,7 @@ def read_body(response: requests.Response) -> bytes:
         body += block
         if len(body) > LARGEST_BODY:
             raise TooLargeError
-    return bytes(body)
+    return body
 
 
 def root_cause(error: BaseException | None) -> BaseException | None:

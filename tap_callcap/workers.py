@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,19 +17,26 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+Job: TypeAlias = "tuple[Future[Any], Callable[[], Any]]"
+
+
 class Workers:
-    """Threads that run what they are given; daemons, so that none delays the end of the process."""
+    """Threads that run what they are given, as long as somebody holds these workers.
+
+    They are daemons, so that none delays the end of the process.
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._started = 0
-        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        weakref.finalize(self, _end, self._jobs, count).atexit = False
 
     def submit(self, job: Callable[[], Result]) -> Future[Result]:
         """Have `job` run; the future holds what it returned or raised."""
         if self._started < self._count:
             self._started += 1
-            threading.Thread(target=self._work, daemon=True).start()
+            threading.Thread(target=_work, args=(self._jobs,), daemon=True).start()
         future: Future[Result] = Future()
         self._jobs.put((future, job))
         return future
@@ -46,10 +54,18 @@ class Workers:
         for item, future in ahead:
             yield item, future.result()
 
-    def _work(self) -> None:
-        while True:
-            future, job = self._jobs.get()
-            try:
-                future.set_result(job())
-            except BaseException as error:  # noqa: BLE001 - raised again where it is taken
-                future.set_exception(error)
+
+def _work(jobs: SimpleQueue[Job | None]) -> None:
+    """Do jobs until there is none; no thread holds its workers, so that they can go."""
+    while (given := jobs.get()) is not None:
+        future, job = given
+        try:
+            future.set_result(job())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is taken
+            future.set_exception(error)
+        del given, future, job  # which may hold the workers
+
+
+def _end(jobs: SimpleQueue[Job | None], count: int) -> None:
+    for _ in range(count):
+        jobs.put(None)

@@ -14,6 +14,7 @@ from tap_callcap.envelope import Page
 from tap_callcap.fetcher import Fetcher, Plan
 from tap_callcap.reader import Reader, Whole
 from tap_callcap.windows import Range, Stride, Window
+from tap_callcap.workers import Workers
 
 UTC = timezone.utc
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,6 +98,19 @@ def test_another_plan_forgets_what_was_asked_for() -> None:
     assert api.asked.count((WINDOW, 2)) == 2
 
 
+def test_threads_end_with_what_needs_them() -> None:
+    """Whoever reads again and again in one process keeps no thread of an earlier time."""
+    before = threading.active_count()
+    for _ in range(20):
+        workers = Workers(3)
+        assert [workers.submit(lambda: 1).result() for _ in range(3)] == [1, 1, 1]
+    del workers
+    ended_by = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < ended_by:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
 @pytest.mark.parametrize("concurrency", [4, 8])
 def test_windows_are_read_side_by_side(concurrency: int) -> None:
     """The borders of windows leave no request waiting: nearly always all are in flight."""
@@ -106,6 +120,7 @@ def test_windows_are_read_side_by_side(concurrency: int) -> None:
     reader = Reader(
         api.fetch,
         lambda: None,
+        decode=lambda call: call,
         zone=zone,
         settled=span.settled,
         page_size=1,

@@ -20,7 +20,7 @@ import seeded
 from histories import BEGINNING
 from running import discovered, run_tap
 from tap_callcap.hashing import TELEPHONE_NUMBERS, Hashing, one_form, problem_with
-from tap_callcap.records import compile_record
+from tap_callcap.records import Shaper
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.schema import load_schema
 
@@ -47,7 +47,7 @@ def shaped(call: Call, *paths: str, told: list[str] | None = None, **options: An
     """A record, as JSON, of a call some of whose fields are hashed; read fast and with care."""
     lines: list[str] = [] if told is None else told
     options |= {"hashing": Hashing(frozenset(paths), KEY)}
-    shape = compile_record(SCHEMA, UTC, lines.append, **options)
+    shape = Shaper(SCHEMA, UTC, lines.append, **options)
     with_care = json.loads(ENCODER.encode(shape(deepcopy(call | LEAST))))
     fast = json.loads(ENCODER.encode(shape(msgspec.Raw(ENCODER.encode(call | LEAST)))))
     assert fast == with_care
@@ -126,7 +126,7 @@ def test_other_fields_are_hashed_as_they_are() -> None:
 
 def test_the_key_makes_the_token() -> None:
     """With another key all tokens are others."""
-    shape = compile_record(SCHEMA, UTC, print, hashing=Hashing(frozenset({"notes"}), "another"))
+    shape = Shaper(SCHEMA, UTC, print, hashing=Hashing(frozenset({"notes"}), "another"))
     assert shape({**LEAST, "notes": "x"})["notes"] == token("x", "another") != token("x")
 
 
@@ -223,7 +223,7 @@ def test_a_field_that_the_catalog_retypes_cannot_be_hashed() -> None:
     retyped = deepcopy(SCHEMA)
     retyped["properties"]["dtmf"]["type"] = ["integer", "null"]
     with pytest.raises(ConfigurationError, match="hash_fields has dtmf, which is no text"):
-        compile_record(retyped, UTC, print, hashing=Hashing(frozenset({"dtmf"}), KEY))
+        Shaper(retyped, UTC, print, hashing=Hashing(frozenset({"dtmf"}), KEY))
 
 
 def texts_in(value: JSON) -> Iterator[str]:

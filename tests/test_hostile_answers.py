@@ -16,7 +16,7 @@ from fault_runs import account, read, settings_for
 from fault_server import FaultServer, playing
 from hostile_answers import HOSTILE, Record, body, nested
 from running import COMMAND, clean_environment
-from tap_callcap.records import compile_record, version_of
+from tap_callcap.records import Shaper, version_of
 from tap_callcap.schema import load_schema
 from tap_callcap.settings import UTC_ZONE
 from tap_callcap.values import UnreadableError
@@ -78,7 +78,7 @@ def test_a_value_nested_too_deep_is_an_error(depth: int) -> None:
     for _ in range(depth):
         value = {"a": value}
     call = {"call_id": "9", "last_modified": "2021-11-01 19:10:46", "odd": value}
-    shape = compile_record(load_schema("calls"), UTC_ZONE, print)
+    shape = Shaper(load_schema("calls"), UTC_ZONE, print)
     with pytest.raises(FatalAPIError, match="nested too deep to be written"):
         shape(call)
 

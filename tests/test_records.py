@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_callcap.records import compile_record, version_of
+from tap_callcap.records import Shaper, version_of
 from tap_callcap.schema import load_schema
 from tap_callcap.values import UnreadableError
 from vendor_example import VENDOR_CALL
@@ -38,7 +38,7 @@ def told() -> list[str]:
 @pytest.fixture
 def shape(told: list[str]) -> Callable[[Call], Record]:
     """Shapes a call by the schema that the tap ships."""
-    return compile_record(SCHEMA, CENTRAL, told.append)
+    return Shaper(SCHEMA, CENTRAL, told.append)
 
 
 def vendor_call() -> Call:
@@ -157,7 +157,7 @@ def test_arrays_of_plain_values_hold_no_nulls(told: list[str]) -> None:
         "days": ["0000-00-00", "2021-12-01"],
         "rows": [["1", ""], [], None, "y"],
     }
-    assert compile_record({"properties": properties}, CENTRAL, told.append)(call) == {
+    assert Shaper({"properties": properties}, CENTRAL, told.append)(call) == {
         "counts": [1, 2],
         "days": ["2021-12-01T06:00:00Z"],
         "rows": [[1], [], []],
@@ -296,7 +296,7 @@ def test_a_deselected_property_is_dropped(told: list[str], crumb: tuple[str, ...
         asked.append(breadcrumb)
         return breadcrumb != crumb
 
-    shape = compile_record(SCHEMA, CENTRAL, told.append, known=SCHEMA, is_selected=is_selected)
+    shape = Shaper(SCHEMA, CENTRAL, told.append, known=SCHEMA, is_selected=is_selected)
     record = shape({
         **LEAST,
         "duration": "canary" if crumb[-1] == "duration" else 1,
@@ -304,7 +304,7 @@ def test_a_deselected_property_is_dropped(told: list[str], crumb: tuple[str, ...
         "accounts": {"campaign": {"line-memo": "canary"}},
         "summaries": [{"text": "canary"}],
     })
-    whole = compile_record(SCHEMA, CENTRAL, told.append)(dict(LEAST))
+    whole = Shaper(SCHEMA, CENTRAL, told.append)(dict(LEAST))
     assert crumb in asked
     assert record["_extra"] is None
     assert told == []
@@ -315,7 +315,7 @@ def test_a_deselected_property_is_dropped(told: list[str], crumb: tuple[str, ...
 def test_extra_can_be_deselected(told: list[str]) -> None:
     """A record has no `_extra` where the catalog does not select it."""
     schema = {"properties": {"a": {"type": "string"}, "_extra": {"type": "string"}}}
-    shape = compile_record(schema, CENTRAL, told.append, is_selected=lambda c: c[-1] != "_extra")
+    shape = Shaper(schema, CENTRAL, told.append, is_selected=lambda c: c[-1] != "_extra")
     assert shape({"a": "x", "b": 1}) == {"a": "x"}
 
 
@@ -326,14 +326,14 @@ def test_what_the_users_catalog_lacks_is_dropped(told: list[str]) -> None:
     del properties["duration"], properties["sentiment"]
     del properties["summaries"]["items"]["properties"]["text"]
     del properties["accounts"]["properties"]["campaign"]["properties"]["line_memo"]
-    shape = compile_record(narrowed, CENTRAL, told.append, known=SCHEMA)
+    shape = Shaper(narrowed, CENTRAL, told.append, known=SCHEMA)
     record = shape({**vendor_call(), "tier": 1})
     assert set(SCHEMA["properties"]) - set(record) == {"duration", "sentiment"}
     assert "line_memo" not in record["accounts"]["campaign"]
     assert record["summaries"] == [{"type": s["type"]} for s in EXAMPLE["summaries"]]
     assert json.loads(record["_extra"]) == {"tier": 1}
     del properties["_extra"]
-    shape = compile_record(narrowed, CENTRAL, told.append, known=SCHEMA)
+    shape = Shaper(narrowed, CENTRAL, told.append, known=SCHEMA)
     assert "_extra" not in shape({**vendor_call(), "tier": 1})
 
 
@@ -342,7 +342,7 @@ def test_the_users_catalog_may_give_a_property_another_type(told: list[str]) -> 
     retyped = deepcopy(SCHEMA)
     retyped["properties"]["duration"] = {"type": "string"}
     retyped["properties"]["caller"] = {"type": "string", "contentMediaType": "application/json"}
-    record = compile_record(retyped, CENTRAL, told.append, known=SCHEMA)(vendor_call())
+    record = Shaper(retyped, CENTRAL, told.append, known=SCHEMA)(vendor_call())
     assert record["duration"] == "570"
     assert json.loads(record["caller"]) == EXAMPLE["caller"]
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 import seeded
-from tap_callcap.records import compile_record
+from tap_callcap.records import Shaper
 from tap_callcap.schema import load_schema
 from tap_callcap.values import decode_json
 from vendor_example import VENDOR_CALL
@@ -184,7 +184,7 @@ def check(call: Call) -> None:
     """Shape a call, and check all that is promised of its record."""
     told: list[str] = []
     before = deepcopy(call)
-    shape = compile_record(SCHEMA, CENTRAL, told.append)
+    shape = Shaper(SCHEMA, CENTRAL, told.append)
     record: Record = shape(call)
     assert call == before
     message = json.loads(ENCODER.encode(record), parse_float=Decimal)
@@ -258,7 +258,7 @@ def test_the_search_for_what_is_lost_can_find_something() -> None:
         "caller": {"zip": "x", "age": None},
         "summaries": [{"text": "y"}],
     }
-    record = compile_record(SCHEMA, CENTRAL, lambda _: None)(call)
+    record = Shaper(SCHEMA, CENTRAL, lambda _: None)(call)
     assert list(lost(call, record, SCHEMA, {"caller.age": None})) == []
     record |= {"duration": 6, "caller": {}, "summaries": [{"text": None}]}
     found = list(lost(call, record, SCHEMA, {}))

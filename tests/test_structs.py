@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_callcap.records import compile_record
+from tap_callcap.records import Shaper
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, made_up_calls
 from tap_callcap.schema import load_schema
 from tap_callcap.shapes import object_of
@@ -60,7 +60,7 @@ def check(
     records = {}
     raw = msgspec.Raw(ENCODER.encode(call))
     for way, lines in told.items():
-        shape = compile_record(
+        shape = Shaper(
             SCHEMA,
             zone,
             lines.append,
