@@ -31,7 +31,7 @@ _Integer = Annotated[int, msgspec.Meta(ge=-LARGEST_INTEGER - 1, le=LARGEST_INTEG
 _Never = Annotated[int, msgspec.Meta(gt=0, lt=0)]  # of what no call may have
 _AS_THEY_COME: dict[str, Any] = {"string": str, "integer": _Integer, "boolean": bool}
 
-_OF_VERSION = {"call_id": "string", "last_modified": "date-time"}
+_OF_VERSION = {"call_id": "string", "last_modified": "date-time"}  # attributes with their kinds
 
 
 def tells_version(shape: Object) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_callcap.records import Shaper
+from tap_callcap.records import Shaper, version_of
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, made_up_calls
 from tap_callcap.schema import load_schema
 from tap_callcap.shapes import object_of
@@ -137,3 +137,27 @@ def test_calls_as_documented_are_ordinary(absent: Any) -> None:
     for call in answered(Moods(absent=absent)):
         decoder.decode(ENCODER.encode(call))
         check(call)
+
+
+@pytest.mark.parametrize(
+    "name", ["import", "line break", "x: pass", "__post_init__", "field_0", "é"]
+)
+def test_a_property_may_have_any_name(name: str) -> None:
+    """A catalog's own property comes out under its name, whatever that is in Python."""
+    text = {"type": ["string", "null"]}
+    schema = {**SCHEMA, "properties": {**SCHEMA["properties"], name: text, "caller": text}}
+    raw = msgspec.Raw(ENCODER.encode(LEAST | {name: "x", "caller": "y"}))
+    told: list[str] = []
+    record = written(Shaper(schema, UTC, told.append)(raw))
+    assert (record[name], record["caller"], told) == ("x", "y", [])
+
+
+@pytest.mark.parametrize("name", [None, *LEAST])
+def test_a_version_is_told_whatever_is_selected(name: str | None) -> None:
+    """A call is decoded before its version is told where that still tells it."""
+    raw = msgspec.Raw(ENCODER.encode(LEAST))
+    shaper = Shaper(SCHEMA, UTC, print, is_selected=lambda crumb: crumb != ("properties", name))
+    decoded = shaper.decode(raw)
+    assert isinstance(decoded, msgspec.Raw if name else msgspec.Struct)
+    assert version_of(decoded, UTC) == version_of(raw, UTC)
+    assert written(shaper(decoded)) == written(shaper(raw))
