@@ -267,7 +267,7 @@ def test_progress_is_told(
     monkeypatch.setattr(replication, "PROGRESS_EVERY", 0.0)
     book = CallBook(made_up_calls(100, seed=6, start=NOW - timedelta(days=900), end=NOW))
     with caplog.at_level(logging.INFO):
-        run_tap(Callcap(book, clock=lambda: NOW), page_size=20, concurrency=1)
+        run_tap(Callcap(book, clock=lambda: NOW), page_size=10, concurrency=1)
     told = [
         re.fullmatch(
             r"Read up to (\S+Z) by a window of (.*), (\d+) % of the range: "
