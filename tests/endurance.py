@@ -252,8 +252,8 @@ def report(
     yield "## Signals"
     yield ""
     yield "The installed command, ended at a random moment; then a run from its last STATE."
-    yield "Repeated too early: calls from before the bookmark less the lookback. Broken lines: but for"
-    yield "the last one of a process that SIGKILL ended, which may be cut."
+    yield "Repeated too early: calls from before the bookmark less the lookback. Broken lines:"
+    yield "but for the last one of a process that SIGKILL ended, which may be cut."
     yield ""
     yield from head(
         "signal",
