@@ -64,13 +64,21 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             or not isinstance(message, RecordMessage)
             or time.monotonic() - self._since >= OLDEST
         ):
-            self.flush()
+            self._write_kept()
+        self._end_writing()
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        self._is_writing = True
+        self._write_kept()
+        self._end_writing()
+
+    def _end_writing(self) -> None:
         self._is_writing = False
         if self._stop is not None:
             self.stop(self._stop)
 
-    def flush(self) -> None:
-        """Write what is kept."""
+    def _write_kept(self) -> None:
         if not self._lines:
             return
         block, self._lines = self._lines, bytearray()
@@ -80,7 +88,9 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
         started = time.monotonic()
         if hasattr(out, "buffer"):
-            out.buffer.write(block)
+            left = memoryview(block)
+            while left:  # a signal cuts a write short, where PYTHONUNBUFFERED leaves no buffer
+                left = left[out.buffer.write(left) :]
         else:
             out.write(block.decode())
         out.flush()
@@ -96,5 +106,5 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             self._stop = leave
             return
         self._lines += self._last_state
-        self.flush()
+        self._write_kept()
         leave()

@@ -132,7 +132,7 @@ def killed(number: int, seed: int) -> Kill:  # noqa: PLR0914 - a play in three a
             [COMMAND, f"--config={file}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=clean_environment(),
+            env=clean_environment() | {"PYTHONUNBUFFERED": "1" if seed % 2 else ""},
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
@@ -251,7 +251,8 @@ def report(
     yield ""
     yield "## Signals"
     yield ""
-    yield "The installed command, ended at a random moment; then a run from its last STATE."
+    yield "The installed command, every other time with PYTHONUNBUFFERED, ended at a random moment;"
+    yield "then a run from its last STATE."
     yield "Repeated too early: calls from before the bookmark less the lookback. Broken lines:"
     yield "but for the last one of a process that SIGKILL ended, which may be cut."
     yield ""

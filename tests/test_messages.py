@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import sys
+import threading
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -33,6 +37,7 @@ class Output:
     """Stands for stdout and for its buffer, and keeps what it was given."""
 
     blocks: list[bytes] = field(default_factory=list)
+    most: int | None = None  # bytes that it takes at once
     flushed: int = 0
 
     @property
@@ -40,9 +45,11 @@ class Output:
         """Where bytes go."""
         return self
 
-    def write(self, block: bytes) -> None:
-        """Take a block, as it is at this moment."""
-        self.blocks.append(bytes(block))
+    def write(self, block: bytes) -> int:
+        """Take a block as it is at this moment, or some of it, and return how much."""
+        taken = bytes(block[: self.most])
+        self.blocks.append(taken)
+        return len(taken)
 
     def flush(self) -> None:
         """Note that all that was written has been flushed."""
@@ -171,6 +178,51 @@ def test_a_flush_of_nothing_writes_nothing(out: Output) -> None:
     writer.write_message(STATE)
     writer.flush()
     assert len(out.blocks) == 1
+
+
+def test_what_a_write_leaves_is_written_next(out: Output) -> None:
+    """Without a buffer (PYTHONUNBUFFERED, as images set it) a signal cuts a write short."""
+    out.most = 7
+    BlockWriter().write_message(STATE)
+    assert out.messages == [STATE.to_dict()]
+    assert len(out.blocks) > 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows interrupts no write")
+@pytest.mark.parametrize("buffering", [0, -1], ids=["without a buffer", "with a buffer"])
+def test_a_signal_amidst_a_block_loses_none_of_it(
+    buffering: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the block follows, then the last STATE again, then the process ends."""
+    reads, writes = os.pipe()
+    file = os.fdopen(writes, "wb", buffering=buffering)
+    stdout = io.TextIOWrapper(file, encoding="utf-8")
+    monkeypatch.setattr("tap_callcap.messages.sys", SimpleNamespace(stdout=stdout))
+    monkeypatch.setattr("tap_callcap.messages.BLOCK", 2**20)
+    writer = BlockWriter()
+    before = signal.signal(signal.SIGALRM, lambda *_: writer.stop(leave))
+    writer.write_message(STATE)
+    for n in range(300):
+        writer.write_message(record(n=n, notes="x" * 1000))
+    # The block is longer than the pipe, which nobody reads until the signal has come.
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    received = bytearray()
+
+    def read() -> None:
+        time.sleep(0.3)
+        while got := os.read(reads, 2**16):
+            received.extend(got)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with pytest.raises(LeftError):
+        writer.flush()
+    signal.signal(signal.SIGALRM, before)
+    file.close()
+    reader.join()
+    os.close(reads)
+    lines = [json.loads(line) for line in received.splitlines()]
+    assert [line["type"] for line in lines] == ["STATE", *["RECORD"] * 300, "STATE"]
 
 
 def test_a_stdout_without_bytes_is_written_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
