@@ -146,6 +146,7 @@ def environment_in(folder: Path) -> dict[str, str]:
     inherited = {
         name: text for name, text in os.environ.items() if not name.startswith("TAP_CALLCAP_")
     }
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # the rehearsal compiles what is imported
     return {**inherited, "NO_PROXY": "127.0.0.1", "DLT_DATA_DIR": str(folder / "dlt")}
 
 

@@ -48,17 +48,28 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
     def serialize_message(self, message: Message) -> bytes:
         """One message as a line of JSON."""
-        return self._encoder.encode(message.to_dict()) + b"\n"
+        line = bytearray()
+        self._add(message, line)
+        return bytes(line)
+
+    def _add(self, message: Message, lines: bytearray) -> None:
+        end = len(lines)
+        try:
+            self._encoder.encode_into(message.to_dict(), lines, end)
+        except BaseException:
+            del lines[end:]  # whatever of it is there
+            raise
+        lines += b"\n"
 
     def write_message(self, message: Message) -> None:
         """Write `message`, or keep it until its block is full."""
         self._is_writing = True
-        line = self.format_message(message)
         if not self._lines:
             self._since = time.monotonic()
-        self._lines += line
+        end = len(self._lines)
+        self._add(message, self._lines)
         if isinstance(message, StateMessage):
-            self._last_state = line
+            self._last_state = bytes(self._lines[end:])
         if (
             len(self._lines) >= BLOCK
             or not isinstance(message, RecordMessage)

@@ -42,12 +42,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from zoneinfo import ZoneInfo
 
-    from tap_callcap.records import Call
+    from tap_callcap.records import Call, Version
 
 Following: TypeAlias = Callable[[Window, int], Window | None]
 """Says which window is read after one that held a total of calls."""
-Version: TypeAlias = tuple[str, datetime]
-"""What `version_of` a call says."""
 
 SURELY_EMPTY = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
 MOST_PASSES = 30  # over a lone settled minute before the run fails

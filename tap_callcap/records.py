@@ -40,6 +40,8 @@ Call: TypeAlias = JSON
 """One call as the API sends it: a `msgspec.Raw`, what that decodes to, or already its record."""
 Record: TypeAlias = JSON
 """One record as the schema wants it: a dict, or a Struct that msgspec encodes as one."""
+Version: TypeAlias = "tuple[str, datetime]"
+"""A call's `call_id` and `last_modified`, the latter in aware UTC."""
 Tell: TypeAlias = Callable[[str], None]
 """Takes a line for the log."""
 Node: TypeAlias = Callable[[JSON, str, "Leftovers"], JSON]
@@ -182,8 +184,8 @@ def _decoded_with_care(call: msgspec.Raw) -> JSON:
 _VERSION = attrgetter("call_id", "last_modified")
 
 
-def version_of(call: Call, zone: ZoneInfo) -> tuple[str, datetime]:
-    """What makes a call's version: its `call_id` and `last_modified`, the latter in aware UTC.
+def version_of(call: Call, zone: ZoneInfo) -> Version:
+    """What makes the version of a call.
 
     Raises:
         UnreadableError: If one of them is missing or unreadable.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -39,8 +38,10 @@ _INSTANT = re.compile(
     r"\s?(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
-_AS_THE_API_WRITES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
-_AS_RECORDS_HAVE_IT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+# Each third character, and the length, of `yyyy-mm-dd hh:nn:ss`: as the API writes it, and as
+# records have it. The others are digits if datetime.fromisoformat takes the text.
+_BY_THE_API = ("-- ::", 19)
+_IN_RECORDS = ("--T::Z", 20)
 _ZERO_DATE = re.compile(r"0000-00-00[0:.TZ ]*")
 _NUL = re.compile(rb"\\u0000")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, lone surrogates
@@ -63,13 +64,13 @@ def reading_of(schema: JSONSchema, zone: ZoneInfo) -> Reading:
     is_utc = zone.key == "UTC"
 
     def read_instant(value: JSON) -> str | None:
-        if is_utc and type(value) is str and _AS_THE_API_WRITES.fullmatch(value):
-            try:  # many times faster than what follows, and than contextlib.suppress
+        if is_utc and type(value) is str and (value[4::3], len(value)) == _BY_THE_API:
+            try:  # many times faster than what follows
                 datetime.fromisoformat(value)
             except ValueError:
                 pass
             else:
-                return f"{value[:10]}T{value[11:]}Z"
+                return value.replace(" ", "T") + "Z"
         return _read_instant(value, zone)
 
     return read_instant
@@ -188,9 +189,11 @@ def parse_instant(text: str, zone: ZoneInfo) -> datetime:
     Raises:
         UnreadableError: If it is no such text, or no date of the calendar.
     """
-    if _AS_RECORDS_HAVE_IT.fullmatch(text):
-        with suppress(ValueError):  # many times faster than what follows
-            return datetime.fromisoformat(f"{text[:-1]}+00:00")
+    if (text[4::3], len(text)) == _IN_RECORDS:
+        try:  # many times faster than what follows
+            return datetime.fromisoformat(text[:19] + "+00:00")
+        except ValueError:
+            pass
     match = _INSTANT.fullmatch(text.strip())
     if match is None:
         msg = "not a date and time"

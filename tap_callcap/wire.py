@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from urllib3 import HTTPResponse
 
 ON_THE_WIRE = (requests.RequestException, HTTPError)
+BLOCK = 2**18  # bytes to receive at once, if so many have come
 LARGEST_BODY = 64 * 2**20  # bytes; a page of 1,000 calls has about four million
 
 
@@ -55,7 +56,7 @@ def read_body(response: requests.Response) -> bytearray:
         TooLargeError: If it is larger than any page.
     """
     body = bytearray()
-    while block := response.raw.read1(2**16, decode_content=True):
+    while block := response.raw.read1(BLOCK, decode_content=True):
         body += block
         if len(body) > LARGEST_BODY:
             raise TooLargeError

@@ -268,6 +268,21 @@ def test_types_that_json_lacks_go_out_as_text(out: Output) -> None:
     }
 
 
+def test_nothing_is_left_of_what_cannot_be_encoded(out: Output) -> None:
+    """The record that failed must not become half a line before the last STATE."""
+
+    class Unreadable:
+        def __str__(self) -> str:
+            raise ArithmeticError
+
+    writer = BlockWriter()
+    writer.write_message(record(call_id="1"))
+    with pytest.raises(ArithmeticError):
+        writer.write_message(record(call_id="2", notes=Unreadable()))
+    writer.flush()
+    assert [message["record"] for message in out.messages] == [{"call_id": "1"}]
+
+
 def test_messages_are_the_sdks(out: Output) -> None:
     """What a message holds is the SDK's; only how it is written is this writer's."""
     moment = datetime(2026, 11, 24, 10, 5, tzinfo=timezone.utc)
