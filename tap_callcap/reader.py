@@ -27,6 +27,7 @@ from tap_callcap.values import UnreadableError
 from tap_callcap.windows import (
     AIM_PAGES,
     MOST_PAGES,
+    MOST_PARTS,
     NEW_FILL,
     UTC,
     Stride,
@@ -215,7 +216,8 @@ class Reader:
             parts = cut(window, wanted, self._zone)
             return parts if len(parts) > 1 else ()
         if first.last_page > self._most_pages:
-            return cut(window, math.ceil(2 * first.last_page / self._most_pages), self._zone)
+            wanted = math.ceil(2 * first.last_page / self._most_pages)
+            return cut(window, min(wanted, MOST_PARTS), self._zone)
         return (window,)
 
     def _first_page(self, window: Window) -> Page:

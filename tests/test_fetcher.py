@@ -114,7 +114,7 @@ def test_threads_end_with_what_needs_them() -> None:
 @pytest.mark.parametrize("concurrency", [4, 8])
 def test_windows_are_read_side_by_side(concurrency: int) -> None:
     """The borders of windows leave no request waiting: nearly always all are in flight."""
-    api = SlowApi(latency=0.02)
+    api = SlowApi(latency=0.1)
     zone = ZoneInfo("UTC")
     span = Range(START, START + 10 * HOUR, START + 10 * HOUR, zone)
     reader = Reader(
