@@ -283,6 +283,7 @@ class History:
             self.book.delete(self.rng.choice(ids))
         else:
             for call_id in self.rng.sample(ids, min(len(ids), self.rng.choice([1, 1, 2, 9]))):
+                at = max(at, self.book[call_id]["last_modified"])  # new ones may be of this second
                 self.book.edit(call_id, at=at, notes=f"edited at {at}")
 
 
