@@ -11,7 +11,6 @@ moves up by one. So nothing is believed that is not proven:
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +26,6 @@ from tap_callcap.values import UnreadableError
 from tap_callcap.windows import (
     AIM_PAGES,
     MOST_PAGES,
-    MOST_PARTS,
     NEW_FILL,
     UTC,
     Stride,
@@ -212,12 +210,11 @@ class Reader:
             border = border_before(self._settled, self._zone)
             if window.start < border < window.end:
                 return Window(window.start, border), Window(border, window.end)
-            wanted = math.ceil(first.total_records / max(1, int(self._page_size * NEW_FILL)))
+            wanted = -(-first.total_records // max(1, int(self._page_size * NEW_FILL)))
             parts = cut(window, wanted, self._zone)
             return parts if len(parts) > 1 else ()
         if first.last_page > self._most_pages:
-            wanted = math.ceil(2 * first.last_page / self._most_pages)
-            return cut(window, min(wanted, MOST_PARTS), self._zone)
+            return cut(window, -(-2 * first.last_page // self._most_pages), self._zone)
         return (window,)
 
     def _first_page(self, window: Window) -> Page:

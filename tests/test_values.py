@@ -288,3 +288,10 @@ def test_an_instant_in_utc_ends_in_z() -> None:
     assert format_instant(instant) == "2026-11-24T10:05:00Z"
     assert parse_instant("2026-11-24T10:05:00Z", UTC_ZONE) == instant
     assert parse_instant("2026-11-24T10:05:00Z", UTC_ZONE).utcoffset() == timedelta()
+
+
+@pytest.mark.parametrize("text", ["2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z"])
+def test_no_date_of_the_calendar_is_no_instant(text: str) -> None:
+    """A time that looks like one of a record is still no time if no calendar has it."""
+    with pytest.raises(UnreadableError, match="calendar"):
+        parse_instant(text, ZoneInfo("UTC"))
