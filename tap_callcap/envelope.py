@@ -112,7 +112,7 @@ def _count(pagination: Mapping[str, JSON], name: str) -> int:
     value = pagination.get(name)
     if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value.strip(), re.ASCII):
         value = int(value)
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < 10**18:
         msg = f"pagination.{name} is not a count"
         raise RetriableAPIError(msg)
     return value

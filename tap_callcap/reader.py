@@ -11,6 +11,7 @@ moves up by one. So nothing is believed that is not proven:
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -210,11 +211,11 @@ class Reader:
             border = border_before(self._settled, self._zone)
             if window.start < border < window.end:
                 return Window(window.start, border), Window(border, window.end)
-            wanted = -(-first.total_records // max(1, int(self._page_size * NEW_FILL)))
+            wanted = math.ceil(first.total_records / max(1, int(self._page_size * NEW_FILL)))
             parts = cut(window, wanted, self._zone)
             return parts if len(parts) > 1 else ()
         if first.last_page > self._most_pages:
-            return cut(window, -(-2 * first.last_page // self._most_pages), self._zone)
+            return cut(window, math.ceil(2 * first.last_page / self._most_pages), self._zone)
         return (window,)
 
     def _first_page(self, window: Window) -> Page:

@@ -168,6 +168,11 @@ CONTRADICTIONS = {
         1,
         "pagination.total_records is not a count",
     ),
+    "total beyond any account": (
+        answer(CALLS, total_records=10**18),
+        1,
+        "pagination.total_records is not a count",
+    ),
     "total a boolean": (
         answer(CALLS, total_records=True),
         1,

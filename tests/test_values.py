@@ -294,4 +294,4 @@ def test_an_instant_in_utc_ends_in_z() -> None:
 def test_no_date_of_the_calendar_is_no_instant(text: str) -> None:
     """A time that looks like one of a record is still no time if no calendar has it."""
     with pytest.raises(UnreadableError, match="calendar"):
-        parse_instant(text, ZoneInfo("UTC"))
+        parse_instant(text, UTC_ZONE)
