@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tap_callcap.windows import Window
 
 Answer: TypeAlias = Page | NothingFound
-Ask: TypeAlias = "Callable[[Window, int], Answer]"
+Ask: TypeAlias = "Callable[[Window, int, int], Answer]"
+"""Asks for a page of a window, by its number and how many calls a page holds."""
 Plan: TypeAlias = "Iterator[bool]"
 """Asks for one page a step; yields False where an answer must come first."""
 
@@ -29,10 +30,12 @@ class Fetcher:
     Args:
         fetch: Fetches one page of a window.
         concurrency: How many pages may be fetched at once.
+        page_size: How many calls a page holds.
     """
 
-    def __init__(self, fetch: Ask, concurrency: int) -> None:
+    def __init__(self, fetch: Ask, concurrency: int, page_size: int) -> None:
         self._fetch = fetch
+        self._page_size = page_size
         self._concurrency = concurrency
         self._workers = Workers(concurrency)
         self._pages: dict[tuple[Window, int], Future[Answer]] = {}
@@ -49,17 +52,20 @@ class Fetcher:
         """Whether the first page of `window` was asked for, and not taken yet."""
         return (window, 1) in self._pages
 
-    def follow(self, plan: Plan) -> None:
+    def follow(self, plan: Plan, page_size: int) -> None:
         """Ask ahead as `plan` does from now on, and forget what an earlier one has asked for."""
         self._pages = {}
         self._plan = plan
+        self._page_size = page_size
 
     def ask(self, window: Window, number: int) -> Future[Answer]:
         """The page, once it has been fetched; asks for it unless that was done."""
         key = window, number
         if key not in self._pages:
             self.asked += 1
-            self._pages[key] = self._workers.submit(partial(self._fetch, window, number))
+            self._pages[key] = self._workers.submit(
+                partial(self._fetch, window, number, self._page_size)
+            )
         return self._pages[key]
 
     def take(self, window: Window, number: int) -> Answer:

@@ -62,6 +62,7 @@ CATALOG = Draft202012Validator({
             "required": ["tap_stream_id", "schema"],
             "properties": {
                 "tap_stream_id": TEXT,
+                "stream": TEXT_OR_NONE,
                 "schema": {"allOf": [{"$ref": "#/$defs/record"}, {"$ref": JSON_SCHEMA}]},
                 "key_properties": TEXTS_OR_NONE,
                 "replication_key": TEXT_OR_NONE,
@@ -166,6 +167,9 @@ def check_catalog(catalog: Mapping[str, Any], streams: Sequence[str]) -> None:
             near = get_close_matches(name, streams, n=1)
             hint = f"did you mean {near[0]}?" if near else "--discover shows those that there are"
             msg = f"The catalog has a stream {name!r}, which there is not: {hint}"
+            raise ConfigurationError(msg)
+        if entry.get("stream") not in {None, "", name}:  # the SDK does not know it by that name
+            msg = f"The catalog calls the stream {name} otherwise: rename it by stream_maps instead"
             raise ConfigurationError(msg)
 
 

@@ -27,6 +27,7 @@ from tap_callcap.values import UnreadableError
 from tap_callcap.windows import (
     AIM_PAGES,
     MOST_PAGES,
+    MOST_PARTS,
     NEW_FILL,
     UTC,
     Stride,
@@ -49,10 +50,11 @@ Following: TypeAlias = Callable[[Window, int], Window | None]
 
 SURELY_EMPTY = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
 MOST_PASSES = 30  # over a lone settled minute before the run fails
+AGREEING_PASSES = 10  # in a row of those, after which an API is believed to repeat calls
 MOST_PAGES_OF_A_MINUTE = 10_000  # what no account can have; an API that says so is not believed
 AT_A_TIME = 32  # calls
 REQUESTS_PER_WINDOW = 200  # ceiling, those asked ahead included, and
-REQUESTS_PER_PAGE = 20  # as many more for each page that a window is said to hold
+REQUESTS_PER_PAGE = 60  # as many more for each page that a window is said to hold
 
 logger = logging.getLogger("tap-callcap")
 
@@ -68,21 +70,19 @@ class Proof:
     """Whether the answers seen hold all that a settled window holds."""
 
     def __init__(self) -> None:
-        self._totals = (-1, -1)
+        self.total = -1  # calls, by the last answer
+        self._last_pages: dict[int, int] = {}  # by the size of pages
         self._ids: set[str] = set()
 
-    def add(self, page: Page, versions: Iterable[Version]) -> None:
-        """Take one more answer: where its totals differ from the last one's, begin anew."""
-        totals = (page.total_records, page.last_page)
-        if totals != self._totals:
-            self._totals = totals
+    def add(self, page: Page, page_size: int, versions: Iterable[Version]) -> None:
+        """Take one more answer: where its totals differ from earlier ones', begin anew."""
+        last_page = self._last_pages.get(page_size, page.last_page)
+        if (self.total, last_page) != (page.total_records, page.last_page):
+            self.total = page.total_records
+            self._last_pages = {}
             self._ids = set()
+        self._last_pages[page_size] = page.last_page
         self._ids.update(call_id for call_id, _ in versions)
-
-    @property
-    def total(self) -> int:
-        """How many calls there are by the last answer."""
-        return self._totals[0]
 
     @property
     def is_whole(self) -> bool:
@@ -119,7 +119,7 @@ class Reader:
         self._zone = zone
         self._settled = settled
         self._page_size = page_size
-        self._fetcher = Fetcher(ask, concurrency)
+        self._fetcher = Fetcher(ask, concurrency, page_size)
         self._most_requests = 0
         self._most_pages = MOST_PAGES  # that the API has not refused
         self.longest = timedelta.max  # window that the API has not refused
@@ -151,7 +151,8 @@ class Reader:
             window = pending.pop()
             self._allow(REQUESTS_PER_WINDOW)
             if not self._fetcher.is_asked(window):
-                self._fetcher.follow(self._plan(window, pending, following))
+                plan = self._plan(window, pending, following)
+                self._fetcher.follow(plan, self._page_size)
             if first is not None:
                 self._fetcher.put(window, first)
                 first = None
@@ -215,7 +216,8 @@ class Reader:
             parts = cut(window, wanted, self._zone)
             return parts if len(parts) > 1 else ()
         if first.last_page > self._most_pages:
-            return cut(window, math.ceil(2 * first.last_page / self._most_pages), self._zone)
+            wanted = math.ceil(2 * first.last_page / self._most_pages)
+            return cut(window, min(wanted, MOST_PARTS), self._zone)
         return (window,)
 
     def _first_page(self, window: Window) -> Page:
@@ -257,47 +259,58 @@ class Reader:
         for number in range(2, first.last_page + 2):
             if page is None:
                 break
-            proof.add(page, (yield from self._fresh(window, page, seen)))
+            versions = yield from self._fresh(window, page, seen)
+            proof.add(page, len(first.calls), versions)
             if number <= first.last_page:
                 page = self._page_or_none(window, number)
         return (
             first.is_snapshot
             or proof.is_whole
-            or (yield from self._insist(window, first.last_page, proof, seen))
+            or (yield from self._insist(window, first, proof, seen))
         )
 
     def _insist(
         self,
         window: Window,
-        last_page: int,
+        first: Page,
         proof: Proof,
         seen: set[Version],
     ) -> Generator[list[Call], None, bool]:
         """Read a lone minute again and again, last page first, until it is proven.
 
+        Tied calls may be in another order on each page, so that one of them is on none, however
+        often the pages are asked for: each pass asks for somewhat smaller ones.
+
         A window that can be cut is left alone, unproven.
         """
         if len(cut(window, 2, self._zone)) > 1:
             return False
+        largest, last_page = len(first.calls), first.last_page
         last_rows: list[Version] = []
-        for _ in range(MOST_PASSES if last_page <= MOST_PAGES_OF_A_MINUTE else 0):
+        agreeing = 0
+        for smaller in range(MOST_PASSES if last_page <= MOST_PAGES_OF_A_MINUTE else 0):
+            page_size = max(largest - smaller, math.ceil(largest / 2))
+            last_page = max(last_page, math.ceil(proof.total / page_size))
             rows: list[Version] = []
             numbers = range(last_page, 0, -1)
-            self._fetcher.follow(self._plan_pages(window, numbers))
+            self._fetcher.follow(self._plan_pages(window, numbers), page_size)
             for number in numbers:
                 page = self._page_or_none(window, number)
                 if page is None:
                     last_page = self._first_page(window).last_page
                     break
                 versions = yield from self._fresh(window, page, seen)
-                proof.add(page, versions)
+                proof.add(page, page_size, versions)
                 if proof.is_whole or page.is_snapshot:
                     return True
                 rows += versions
                 last_page = page.last_page
             rows.sort()
-            if rows == last_rows and len(rows) == proof.total:
-                logger.warning("Callcap repeats calls: two passes over %s agree", _span(window))
+            agreeing = agreeing + 1 if rows == last_rows else 1
+            if agreeing == AGREEING_PASSES and len(rows) == proof.total:
+                logger.warning(
+                    "Callcap repeats calls: %d passes over %s agree", agreeing, _span(window)
+                )
                 return True
             last_rows = rows
         msg = (

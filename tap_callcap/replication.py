@@ -195,7 +195,9 @@ class Replication:
         """Read window after window of `span`, from what the first request settled."""
         shaper = self._shaper_in(span.zone)
         reader = Reader(
-            lambda window, number: self._client.calls(opening.search, window, number),
+            lambda window, number, page_size: self._client.calls(
+                replace(opening.search, page_size=page_size), window, number
+            ),
             self._client.accounts,
             decode=shaper.decode,
             zone=span.zone,

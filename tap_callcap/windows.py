@@ -20,8 +20,9 @@ MINUTE = timedelta(minutes=1)
 ALL_HISTORY = datetime(2000, 1, 1, tzinfo=UTC)  # where a run without start_date begins
 
 FIRST_LENGTH = timedelta(days=30)  # of a run's first window, before any density is known
-AIM_PAGES = 10  # full pages in a window: few enough to re-read after a kill, many enough to fill
-MOST_PAGES = 2 * AIM_PAGES  # a window with more is cut instead of read
+AIM_PAGES = 15  # full pages in a window: few enough to re-read after a kill, many enough to fill
+MOST_PAGES = 2 * AIM_PAGES  # a window with more is cut instead of read,
+MOST_PARTS = 4  # into so many at the most: where calls are dense, they are seldom so throughout
 GROWTH = 2  # how much longer the next window may be after a light one
 EMPTY_GROWTH = 8  # after an empty one: twenty-six empty years cost four requests
 NEW_FILL = 0.7  # of a page that a part of a cut newer window should fill: calls still come and go

@@ -34,7 +34,7 @@ class SlowApi:
         self.in_flight: list[int] = []  # with each request that began
         self.asked: list[tuple[Window, int]] = []
 
-    def fetch(self, window: Window, number: int) -> Page:
+    def fetch(self, window: Window, number: int, _: int) -> Page:
         """A page of one call, after a while."""
         with self._lock:
             self.asked.append((window, number))
@@ -59,8 +59,8 @@ def numbers(fetcher: Fetcher, count: int) -> Plan:
 def test_pages_in_memory_and_in_flight_are_bounded(concurrency: int) -> None:
     """However slowly pages are taken, twice the concurrency are asked for, and no more."""
     api = SlowApi(latency=0.001)
-    fetcher = Fetcher(api.fetch, concurrency)
-    fetcher.follow(numbers(fetcher, 100))
+    fetcher = Fetcher(api.fetch, concurrency, 1)
+    fetcher.follow(numbers(fetcher, 100), 1)
     for number in range(1, 101):
         page = fetcher.take(WINDOW, number)
         assert isinstance(page, Page)
@@ -74,14 +74,14 @@ def test_pages_in_memory_and_in_flight_are_bounded(concurrency: int) -> None:
 def test_what_a_fetch_raised_is_raised_where_it_is_taken() -> None:
     """A failed request is no page, and fails the one who needs it, once."""
 
-    def fetch(_: Window, number: int) -> Page:
+    def fetch(_window: Window, number: int, _page_size: int) -> Page:
         if number == 2:
             msg = "broken"
             raise ValueError(msg)
         return Page(number, 2, 2, [], START)
 
-    fetcher = Fetcher(fetch, 4)
-    fetcher.follow(numbers(fetcher, 2))
+    fetcher = Fetcher(fetch, 4, 1)
+    fetcher.follow(numbers(fetcher, 2), 1)
     assert isinstance(fetcher.take(WINDOW, 1), Page)
     with pytest.raises(ValueError, match="broken"):
         fetcher.take(WINDOW, 2)
@@ -90,10 +90,10 @@ def test_what_a_fetch_raised_is_raised_where_it_is_taken() -> None:
 def test_another_plan_forgets_what_was_asked_for() -> None:
     """Pages of a plan that was given up are not handed out: they are asked for again."""
     api = SlowApi()
-    fetcher = Fetcher(api.fetch, 2)
-    fetcher.follow(numbers(fetcher, 4))
+    fetcher = Fetcher(api.fetch, 2, 1)
+    fetcher.follow(numbers(fetcher, 4), 1)
     fetcher.take(WINDOW, 1)
-    fetcher.follow(iter(()))
+    fetcher.follow(iter(()), 1)
     fetcher.take(WINDOW, 2)
     assert api.asked.count((WINDOW, 2)) == 2
 

@@ -161,6 +161,12 @@ CATALOGS: dict[str, tuple[Any, str]] = {
         changed(tap_stream_id="contacts"),
         "a stream 'contacts', which there is not: --discover shows those that there are",
     ),
+    "stream named otherwise": (
+        changed(stream="talks"),
+        "The catalog calls the stream calls otherwise: rename it by stream_maps instead",
+    ),
+    "name of a stream a list": (changed(stream=[{}]), f"{WRONG_AT} streams.0.stream"),
+    "name of a stream a number": (changed(stream=1), f"{WRONG_AT} streams.0.stream"),
     "no stream": ({"streams": []}, "The catalog selects no stream: "),
     "all deselected": (changed(metadata=METADATA), "The catalog selects no stream: "),
     "no call_id": (with_property("call_id", None), f"calls has no property call_id: {ANEW}"),
@@ -210,10 +216,11 @@ def nested_text(depth: int) -> str:
         CATALOG,
         changed(key_properties=["call_id", "last_modified"]),
         changed(replication_method="FULL_TABLE", replication_key=None, metadata=[]),
+        changed(stream=None),
         with_property("dtmf", None),
         with_property("dtmf", {"type": ["integer", "null"]}),
     ],
-    ids=["as discovered", "a wider key", "full table", "narrowed", "retyped"],
+    ids=["as discovered", "a wider key", "full table", "unnamed", "narrowed", "retyped"],
 )
 def test_a_catalog_may_be_narrowed_and_retyped(catalog: dict[str, Any]) -> None:
     """What a person or Meltano may do with a catalog is their choice."""

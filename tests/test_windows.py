@@ -379,8 +379,8 @@ def test_empty_years_cost_a_handful_of_windows() -> None:
     [
         (1, GROWTH * DAY, GROWTH * DAY),
         (1_000, GROWTH * DAY, 0.7 * DAY),
-        (8_000, 1.25 * DAY, 0.0875 * DAY),
-        (20_000, 0.5 * DAY, 0.035 * DAY),
+        (12_000, 1.25 * DAY, 0.7 * DAY / 12),
+        (30_000, 0.5 * DAY, 0.7 * DAY / 30),
         (10**12, MINUTE, timedelta(microseconds=60)),
     ],
     ids=["light", "a page", "under the aim", "over the aim", "absurd"],
@@ -388,7 +388,7 @@ def test_empty_years_cost_a_handful_of_windows() -> None:
 def test_the_next_window_follows_the_density(
     total: int, length: timedelta, page_length: timedelta
 ) -> None:
-    """The next window aims at ten full pages, is at most twice as long and at least a minute."""
+    """It aims at fifteen full pages, and is at most twice as long and at least a minute."""
     stride = stride_after(Window(NOON, NOON + DAY), total, AIM_PAGES * 1000, 1000)
     assert stride.length == length
     assert abs(stride.page_length - page_length) <= timedelta(milliseconds=1)

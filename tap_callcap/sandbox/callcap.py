@@ -256,7 +256,7 @@ class Callcap:
     def _calls(self, params: Mapping[str, str], now: datetime) -> Answer:
         moods = self.moods
         search = understood(params, now, moods)
-        calls = self._selected(search.selection, now)
+        calls = self._selected(search, now)
         total = len(calls)
         if not total and moods.empty_search == "404":
             return not_found()
@@ -296,19 +296,21 @@ class Callcap:
     def _echo(self, zone: str) -> Call:
         return {"search": {"timezone": zone}} if self.moods.zone_echo else {}
 
-    def _selected(self, selection: Selection, now: datetime) -> list[Call]:
+    def _selected(self, search: Search, now: datetime) -> list[Call]:
         """Return the calls of a search in their order; the same ones are remembered for a while."""
-        shown, is_shuffled = self._shown(now), self.moods.ties == "shuffled"
+        selection, shown, ties = search.selection, self._shown(now), self.moods.ties
         with self._lock, self.book.lock:
             key = (self.book.version, selection)
-            may_remember = shown is None and not is_shuffled
+            may_remember = shown is None and ties == "stable"
             if may_remember and key in self._remembered:
                 self._remembered.move_to_end(key)
                 return self._remembered[key]
             calls = self._meant(selection, shown)
             calls.sort(key=_call_id)
-            if is_shuffled:
+            if ties == "shuffled":
                 self._rng.shuffle(calls)
+            elif ties == "by_page":
+                Random(f"{search.page} {search.show}").shuffle(calls)  # noqa: S311 - the same again
             calls = ordered(calls, selection.order)
             if may_remember:
                 self._remembered[key] = calls

@@ -48,8 +48,9 @@ class Moods:
     zone_echo: bool = True
     """Whether an answer says in `search.timezone` which zone it uses."""
 
-    ties: Literal["stable", "shuffled"] = "stable"
-    """The order of calls with equal sort keys: by call_id, or another one in each answer."""
+    ties: Literal["stable", "shuffled", "by_page"] = "stable"
+    """The order of calls with equal sort keys: by call_id, another one in each answer, or another
+    one on each page of each size, and the same whenever that is asked for."""
 
     page_beyond_last: Literal["empty", "last", "400", "404"] = "empty"
     """What a page after `last_page` brings: no calls, the last page again, or an error."""
