@@ -24,6 +24,7 @@ from tap_callcap.sandbox.filters import BadParameterError
 from tap_callcap.sandbox.moods import Moods
 from tap_callcap.sandbox.render import encode, in_dialect, rendered
 from tap_callcap.sandbox.search import (
+    Search,
     Selection,
     check_known,
     ordered,
