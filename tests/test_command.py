@@ -212,7 +212,7 @@ def test_a_failing_run_keeps_its_checkpoints(sandbox: Sandbox, tmp_path: Path) -
     def break_later(_: object) -> Any:
         nonlocal answered
         answered += 1
-        if answered > 40:
+        if answered > 70:
             sandbox.callcap.moods = Moods(requests_per_minute=1)
 
     sandbox.callcap.before_answer = break_later
