@@ -14,7 +14,7 @@ from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BLOCK = 2**16  # bytes that are worth a system call; also what a pipe of Linux holds
+BLOCK = 2**18  # bytes; with each write all threads take turns, which costs more than the call
 OLDEST = 1.0  # seconds that a record may wait for its block to fill while others come
 
 # Line ends for Python's str.splitlines, which some readers use; JSON may hold them unescaped.
