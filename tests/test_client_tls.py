@@ -27,14 +27,18 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if openssl is None:
         pytest.skip("there is no openssl command to make certificates with")
     folder = tmp_path_factory.mktemp("tls")
-    (folder / "names.txt").write_text("subjectAltName=IP:127.0.0.1", encoding="utf-8")
+    extensions = "subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+    (folder / "extensions.txt").write_text(extensions, encoding="utf-8")
     new = "-nodes -newkey rsa:2048"
     for command in (
-        f"req -x509 {new} -days 2 -subj /CN=Private -keyout ca.key -out ca.pem",
+        (
+            f"req -x509 {new} -days 2 -subj /CN=Private -keyout ca.key -out ca.pem"
+            " -addext keyUsage=critical,keyCertSign"  # Python 3.13 asks for it
+        ),
         f"req {new} -subj /CN=localhost -keyout server.key -out server.csr",
         (
             "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
-            " -extfile names.txt -out server.crt"
+            " -extfile extensions.txt -out server.crt"
         ),
     ):
         subprocess.run([openssl, *command.split()], check=True, capture_output=True, cwd=folder)
