@@ -279,7 +279,7 @@ class Reader:
         """Read a lone minute again and again, last page first, until it is proven.
 
         Tied calls may be in another order on each page, so that one of them is on none, however
-        often the pages are asked for: each pass asks for somewhat smaller ones.
+        often the pages are asked for: each pass asks for somewhat smaller ones, down to half.
 
         A window that can be cut is left alone, unproven.
         """
