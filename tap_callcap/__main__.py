@@ -1,48 +1,25 @@
-"""The command `tap-callcap`: its errors are one line each."""
+"""The command `tap-callcap`, from its first moment on."""
 
 from __future__ import annotations
 
 import gc
-import logging
 import sys
 from typing import NoReturn
 
-import click
-
-from tap_callcap.log import one_line, protect_log, traceback_without_values
-from tap_callcap.tap import TapCallcap
-
-logger = logging.getLogger("tap-callcap")
-
 
 def main() -> NoReturn:
-    """Run the command; where it fails, exit with one line."""
-    # Records live for a moment, everything else for good: look for garbage seldom.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    """Load the command and run it; whoever interrupts either sees no traceback."""
+    gc.disable()  # nothing of what is loaded is garbage
     try:
-        command = TapCallcap.cli
-    except Exception as error:  # noqa: BLE001 - a file in YAML, of which anything can be wrong
-        protect_log([])
-        _fail(
-            "The log cannot be set up: check TAP_CALLCAP_LOGLEVEL and SINGER_SDK_LOG_CONFIG", error
-        )
-    logger.disabled = False  # as by any log config that does not name it: errors must be seen
-    protect_log([])
-    try:
-        sys.exit(command(standalone_mode=False))  # with the code of --version and the like
-    except (KeyboardInterrupt, click.Abort):
+        from tap_callcap.command import run  # noqa: PLC0415 - it takes most of a short run
+
+        # Records live for a moment, everything else for good: look for garbage seldom.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        gc.enable()
+        run()
+    except KeyboardInterrupt:
         sys.exit(130)
-    except click.ClickException as error:
-        _fail(error.format_message(), error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is one line
-        _fail(one_line(error), error)
-
-
-def _fail(line: str, error: Exception) -> NoReturn:
-    logger.error("%s", line)
-    logger.debug("%s", traceback_without_values(error))
-    sys.exit(1)
 
 
 if __name__ == "__main__":

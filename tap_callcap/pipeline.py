@@ -16,10 +16,9 @@ from singer_sdk.batch import Batcher
 from singer_sdk.helpers._batch import SDKBatchMessage  # noqa: PLC2701 - the SDK has no other
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib import RecordMessage
 
 from tap_callcap.hashing import NO_HASHING, Hashing
-from tap_callcap.messages import BlockWriter
+from tap_callcap.messages import BlockWriter, LeanRecordMessage
 from tap_callcap.records import Shaper
 from tap_callcap.schema import load_schema
 from tap_callcap.windows import UTC
@@ -85,12 +84,14 @@ class CallcapStream(Stream):
             for each in self.stream_maps
         )
 
-    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+    def _generate_record_messages(  # type: ignore[override]  # what our writer is quick with
+        self, record: Record
+    ) -> Generator[LeanRecordMessage, None, None]:
         """The messages of a record that is shaped: the SDK's own would mask and conform it."""
         for stream_map in self.stream_maps:
             mapped = stream_map.transform(record)
             if mapped is not None:
-                yield RecordMessage(
+                yield LeanRecordMessage(
                     stream_map.stream_alias, mapped, self._stream_version, datetime.now(UTC)
                 )
 

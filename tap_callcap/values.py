@@ -38,12 +38,11 @@ _INSTANT = re.compile(
     r"\s?(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
-# Each third character, and the length, of `yyyy-mm-dd hh:nn:ss`: as the API writes it, and as
-# records have it. The others are digits if datetime.fromisoformat takes the text.
-_BY_THE_API = ("-- ::", 19)
-_IN_RECORDS = ("--T::Z", 20)
+# Length, and each third character, of `yyyy-mm-dd hh:nn:ss`: as the API writes it, and as records
+# have it. The others are digits if datetime.fromisoformat takes the text.
+_API_LENGTH, _API_MARKS = 19, "-- ::"
+_RECORD_LENGTH, _RECORD_MARKS = 20, "--T::Z"
 _ZERO_DATE = re.compile(r"0000-00-00[0:.TZ ]*")
-_NUL = re.compile(rb"\\u0000")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, lone surrogates
 _TO_JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
@@ -64,7 +63,12 @@ def reading_of(schema: JSONSchema, zone: ZoneInfo) -> Reading:
     is_utc = zone.key == "UTC"
 
     def read_instant(value: JSON) -> str | None:
-        if is_utc and type(value) is str and (value[4::3], len(value)) == _BY_THE_API:
+        if (
+            is_utc
+            and type(value) is str
+            and len(value) == _API_LENGTH
+            and value[4::3] == _API_MARKS
+        ):
             try:  # many times faster than what follows
                 datetime.fromisoformat(value)
             except ValueError:
@@ -189,7 +193,7 @@ def parse_instant(text: str, zone: ZoneInfo) -> datetime:
     Raises:
         UnreadableError: If it is no such text, or no date of the calendar.
     """
-    if (text[4::3], len(text)) == _IN_RECORDS:
+    if len(text) == _RECORD_LENGTH and text[4::3] == _RECORD_MARKS:
         try:  # many times faster than what follows
             return datetime.fromisoformat(text[:19] + "+00:00")
         except ValueError:
@@ -255,7 +259,17 @@ def decode_json(body: bytes | bytearray, charset: str | None = None) -> JSON:
     except (msgspec.DecodeError, ValueError, InvalidOperation):
         text = body.decode(charset or "utf-8", errors="replace").removeprefix("\ufeff")
         return scrub(_LOOSE_DECODER.decode(text))
-    return scrub(value) if _NUL.search(body) else value
+    return scrub(value) if has_nul(body) else value
+
+
+def has_nul(body: bytes | bytearray) -> bool:
+    """Whether JSON holds an escaped NUL: single bytes are found much faster than several."""
+    at = body.find(b"\\")
+    while at >= 0:
+        if body.startswith(b"u0000", at + 1):
+            return True
+        at = body.find(b"\\", at + 1)
+    return False
 
 
 def _decimal_or_text(literal: str) -> Decimal | str:
@@ -288,7 +302,7 @@ def is_decodable_in_parts(body: bytes | bytearray, charset: str | None) -> bool:
 
     The charset is known for the whole only, and NUL characters are sought in the whole.
     """
-    if _NUL.search(body):
+    if has_nul(body):
         return False
     if charset is None or charset.lower() in {"utf-8", "utf8"}:
         return True

@@ -56,7 +56,8 @@ def read_body(response: requests.Response) -> bytearray:
         TooLargeError: If it is larger than any page.
     """
     body = bytearray()
-    while block := response.raw.read1(BLOCK, decode_content=True):
+    is_encoded = "Content-Encoding" in response.headers
+    while block := response.raw.read1(BLOCK, decode_content=is_encoded):
         body += block
         if len(body) > LARGEST_BODY:
             raise TooLargeError

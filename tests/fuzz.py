@@ -136,7 +136,7 @@ class Response:
 
     def read1(self, _: int, *, decode_content: bool) -> bytes:
         """All of the body, and then nothing."""
-        assert decode_content
+        assert not decode_content  # no answer here is encoded
         body, self._body = self._body, b""
         return body
 

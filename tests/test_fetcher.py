@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections import deque
+from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +18,9 @@ from tap_callcap.fetcher import Fetcher, Plan
 from tap_callcap.reader import Reader, Whole
 from tap_callcap.windows import Range, Stride, Window
 from tap_callcap.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 UTC = timezone.utc
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -110,30 +117,48 @@ def test_threads_end_with_what_needs_them() -> None:
     assert threading.active_count() <= before
 
 
-class PatientApi(SlowApi):
-    """An API that answers once so many requests are in flight, or none has come for a while."""
+class Rounds:
+    """Stands for the workers: whoever waits lets a round of the jobs run, the oldest first."""
 
-    def __init__(self, concurrency: int) -> None:
-        super().__init__(latency=0)
-        self._full = threading.Barrier(concurrency)
-        self.answered_early = 0
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.taken = 0
+        self.jobs: deque[tuple[Awaited, Callable[[], Page]]] = deque()
 
-    def fetch(self, window: Window, number: int, page_size: int) -> Page:
-        """A page, together with as many others as may be asked for at once."""
-        try:
-            self._full.wait(timeout=2)
-        except threading.BrokenBarrierError:
-            with self._lock:
-                self.answered_early += 1
-                if not self._full.n_waiting:
-                    self._full.reset()
-        return super().fetch(window, number, page_size)
+    def submit(self, job: Callable[[], Page]) -> Awaited:
+        """Let the job run in a round to come."""
+        future = Awaited(self)
+        self.jobs.append((future, job))
+        return future
+
+    def take(self) -> None:
+        """Run as many jobs as there are workers."""
+        self.taken += 1
+        for _ in range(min(self.count, len(self.jobs))):
+            future, job = self.jobs.popleft()
+            future.set_result(job())
+
+
+class Awaited(Future[Page]):
+    """What a job will have returned."""
+
+    def __init__(self, rounds: Rounds) -> None:
+        super().__init__()
+        self._rounds = rounds
+
+    def result(self, timeout: float | None = None) -> Page:
+        """What it returned, after as many rounds as that takes."""
+        while not self.done():
+            self._rounds.take()
+        return super().result(timeout)
 
 
 @pytest.mark.parametrize("concurrency", [4, 8])
-def test_windows_are_read_side_by_side(concurrency: int) -> None:
-    """The borders of windows leave no request waiting: all are in flight, but first and last."""
-    api = PatientApi(concurrency)
+def test_windows_are_read_side_by_side(concurrency: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The borders of windows leave no worker idle, but for the first page and the last ones."""
+    rounds = Rounds(concurrency)
+    monkeypatch.setattr("tap_callcap.fetcher.Workers", lambda _: rounds)
+    api = SlowApi(latency=0)
     zone = ZoneInfo("UTC")
     span = Range(START, START + 10 * HOUR, START + 10 * HOUR, zone)
     reader = Reader(
@@ -150,4 +175,4 @@ def test_windows_are_read_side_by_side(concurrency: int) -> None:
         START + hour * HOUR for hour in range(10)
     ]
     assert len(api.asked) == len(set(api.asked)) == 100
-    assert api.answered_early <= 1 + concurrency
+    assert rounds.taken <= 1 + math.ceil(99 / concurrency)

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,6 +42,7 @@ def _as_it_was() -> Iterator[None]:
         each.filters = before
     for number, handler in signals.items():
         signal.signal(number, handler)
+    gc.enable()
     gc.unfreeze()
     gc.set_threshold(*thresholds)
 
@@ -58,6 +60,21 @@ def config_file(folder: Path, **config: Any) -> str:
     file = folder / "config.json"
     file.write_text(json.dumps(config), encoding="utf-8")
     return f"--config={file}"
+
+
+def test_an_interrupt_while_it_loads_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C before there is a tap: exit 130, and not a word."""
+
+    def find_spec(name: str, *_: object) -> None:
+        if name == "tap_callcap.command":
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "tap_callcap.command", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=find_spec), *sys.meta_path])
+    assert ended(monkeypatch, "--version") == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_good_run_ends_with_0(
