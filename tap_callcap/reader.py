@@ -52,6 +52,7 @@ SURELY_EMPTY = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzi
 MOST_PASSES = 30  # over a lone settled minute before the run fails
 AGREEING_PASSES = 10  # in a row of those, after which an API is believed to repeat calls
 MOST_PAGES_OF_A_MINUTE = 10_000  # what no account can have; an API that says so is not believed
+ROUND = 500  # calls; a total that is a multiple may be a ceiling of the API instead of a count
 AT_A_TIME = 32  # calls
 REQUESTS_PER_WINDOW = 200  # ceiling, those asked ahead included, and
 REQUESTS_PER_PAGE = 60  # as many more for each page that a window is said to hold
@@ -206,6 +207,10 @@ class Reader:
 
     def _parts(self, window: Window, first: Page) -> tuple[Window, ...]:
         """What to read instead of `window`: itself, parts of it, nothing where it must wait."""
+        if first.total_records and not first.total_records % ROUND:
+            halves = cut(window, 2, self._zone)
+            if len(halves) > 1:
+                return halves
         if first.is_snapshot:
             return (window,)
         if not is_settled(window, self._settled, self._zone):

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tap_callcap.settings import Settings
 
 DAY = timedelta(days=1)
-FUTURE = timedelta(hours=1)  # a bookmark further ahead of the server's clock is an error
+FUTURE = timedelta(hours=1)  # further apart two clocks, or a clock and a bookmark, cannot be right
 PROGRESS_EVERY = 10.0  # seconds between two lines of progress
 
 logger = logging.getLogger("tap-callcap")
@@ -232,7 +232,8 @@ class Replication:
     def _range(self, opening: _Opening) -> Range:
         """What the run covers."""
         settings, zone, now = self._settings, opening.search.zone, opening.answer.clock
-        if self._bookmark is not None and self._bookmark > now + FUTURE:
+        # Within the lookback, what is modified until then is read by a later run all the same.
+        if self._bookmark is not None and self._bookmark > now + min(FUTURE, settings.lookback):
             msg = (
                 f"The bookmark {format_instant(self._bookmark)} is later than Callcap's clock, "
                 f"{format_instant(now.replace(microsecond=0))}: correct the state or reset it"

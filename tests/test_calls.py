@@ -214,11 +214,17 @@ def test_a_bookmark_from_the_future_is_an_error() -> None:
         run_tap(callcap_with(3), state=state_at("2999-01-01T00:00:00Z"))
 
 
-def test_a_bookmark_within_the_hour_ahead_waits() -> None:
+def test_a_bookmark_ahead_by_less_than_the_lookback_waits() -> None:
     """A bookmark somewhat ahead of the server's clock, as clocks are, reads nothing and stays."""
     ahead = "2026-03-03T15:30:00Z"
-    run = run_tap(callcap_with(3), state=state_at(ahead))
+    run = run_tap(callcap_with(3), state=state_at(ahead), lookback_minutes=45)
     assert (run.records, run.states) == ([], [state_at(ahead)])
+
+
+def test_a_bookmark_ahead_by_more_than_the_lookback_is_an_error() -> None:
+    """What is modified until the lookback begins would never be read."""
+    with pytest.raises(Exception, match="15:30:00Z is later than Callcap's clock"):
+        run_tap(callcap_with(3), state=state_at("2026-03-03T15:30:00Z"), lookback_minutes=20)
 
 
 def test_an_unreadable_bookmark_is_an_error() -> None:

@@ -245,7 +245,7 @@ def ended_early(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_kill_is_silent(number: int, callcap: Callcap, tmp_path: Path) -> None:
     """Whenever the process is ended, in the middle of a record or of a request."""
-    callcap.moods = Moods(latency=0.02)
+    callcap.moods = Moods(latency=0.2)  # a second or more for all, whatever a pipe may hold
     rng = Random(number)
 
     def kill(process: subprocess.Popen[bytes]) -> None:

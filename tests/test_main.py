@@ -11,6 +11,7 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
 from histories import KillableWriter
@@ -116,13 +117,16 @@ def test_a_wrong_config_is_one_line(
         assert words in error.message
 
 
-def test_an_interrupt_before_the_run_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGINT while Python still starts is no traceback either."""
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, click.Abort])
+def test_an_interrupt_before_the_run_ends_with_130(
+    interrupt: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C before the run has its handlers, however click passes it on."""
 
-    def interrupted(**_: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(*_: object, **__: object) -> None:
+        raise interrupt
 
-    monkeypatch.setattr(TapCallcap, "cli", interrupted)
+    monkeypatch.setattr(tap, "problems", interrupted)
     assert ended(monkeypatch) == 130
 
 

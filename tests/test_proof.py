@@ -84,6 +84,20 @@ def test_a_cap_on_the_depth_is_met_by_shorter_windows() -> None:
     assert 1 <= len(refused) <= 8  # what is asked for ahead of need
 
 
+@pytest.mark.parametrize("page_size", [50, 1000])
+def test_a_ceiling_on_the_total_is_met_by_shorter_windows(page_size: int) -> None:
+    """An API that counts no more than 500 calls hides none of the others."""
+    callcap = callcap_with(1300, moods=Moods(max_total=500))
+    assert run_tap(callcap, page_size=page_size).ids == callcap.book.ids
+
+
+def test_a_minute_with_a_round_number_of_calls_is_read() -> None:
+    """What cannot be cut is believed, however round its total."""
+    callcap = callcap_with(500)
+    minute_of(callcap, ago=timedelta(minutes=30), calls=500)
+    assert run_tap(callcap, page_size=1000).ids == callcap.book.ids
+
+
 def test_a_400_to_a_lone_minute_is_an_error() -> None:
     """An API that refuses every window is not read in silence."""
     callcap = callcap_with(3, moods=Moods(max_range_days=0.0001))

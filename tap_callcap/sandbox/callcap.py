@@ -257,7 +257,7 @@ class Callcap:
     def _calls(self, params: Mapping[str, str], now: datetime) -> Answer:
         moods = self.moods
         search = understood(params, now, moods)
-        calls = self._selected(search, now)
+        calls = self._selected(search, now)[: moods.max_total]
         total = len(calls)
         if not total and moods.empty_search == "404":
             return not_found()

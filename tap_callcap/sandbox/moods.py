@@ -70,6 +70,9 @@ class Moods:
     max_page: int | None = None
     """A page after this one is a 400."""
 
+    max_total: int | None = None
+    """A search finds at most so many calls, the first of its order, and counts no others."""
+
     show_cap: int | None = None
     """At most so many calls come on a page, whatever was asked; `pagination.show` says so."""
 
@@ -108,6 +111,7 @@ class Moods:
         for name, least in (
             ("requests_per_minute", 1),
             ("max_page", 1),
+            ("max_total", 1),
             ("show_cap", 1),
             ("latency", 0),
         ):

@@ -73,6 +73,7 @@ DIFFERENCES: Mapping[str, tuple[object, str, Mapping[str, str]]] = {
     "retry_after": ("seconds", ONE, {}),
     "max_range_days": (1.5, "/get/calls/", ALWAYS),
     "max_page": (1, "/get/calls/", {**ALWAYS, "show": "1", "page": "2"}),
+    "max_total": (3, "/get/calls/", ALWAYS),
     "show_cap": (3, "/get/calls/", ALWAYS),
     "visible_after": (timedelta(days=9999), ONE, {}),
     "single_call": ("object", ONE, {}),

@@ -120,6 +120,14 @@ def test_a_deep_page_is_refused(open_callcap: Open) -> None:
     assert asked(callcap, **{**ALWAYS, "show": "10", "page": "4"}).status == 400
 
 
+def test_a_ceiling_on_what_a_search_finds(open_callcap: Open) -> None:
+    """With `max_total` the first calls of the order are found, and the others not even counted."""
+    callcap = open_callcap(max_total=25)
+    content = body(callcap, **{**ALWAYS, "show": "10", "page": "3"})
+    assert content["pagination"]["total_records"] == 25
+    assert (content["pagination"]["last_page"], len(content["call"])) == (3, 5)
+
+
 def test_a_smaller_page_than_asked(open_callcap: Open) -> None:
     """With `show_cap` a page is silently smaller, and the pages are still the whole search."""
     callcap = open_callcap(show_cap=70)
