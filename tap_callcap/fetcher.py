@@ -30,12 +30,11 @@ class Fetcher:
     Args:
         fetch: Fetches one page of a window.
         concurrency: How many pages may be fetched at once.
-        page_size: How many calls a page holds.
     """
 
-    def __init__(self, fetch: Ask, concurrency: int, page_size: int) -> None:
+    def __init__(self, fetch: Ask, concurrency: int) -> None:
         self._fetch = fetch
-        self._page_size = page_size
+        self._page_size = 0  # calls, as the plan that is followed wants it
         self._concurrency = concurrency
         self._workers = Workers(concurrency)
         self._pages: dict[tuple[Window, int], Future[Answer]] = {}

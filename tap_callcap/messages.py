@@ -43,9 +43,6 @@ class LeanRecordMessage(
         return {"type": "RECORD", **present}
 
 
-RECORDS = (LeanRecordMessage, RecordMessage)
-
-
 def _has_line_end(lines: bytearray) -> bool:
     """Whether lines of JSON hold such a mark: single bytes are found much faster than several."""
     at = lines.find(b"\xe2")
@@ -54,11 +51,6 @@ def _has_line_end(lines: bytearray) -> bool:
             return True
         at = lines.find(b"\xe2", at + 1)
     return b"\xc2" in lines and b"\xc2\x85" in lines
-
-
-def _encodable(message: Message | LeanRecordMessage) -> LeanRecordMessage | dict[str, Any]:
-    """What the encoder makes the line of `message` of."""
-    return message if isinstance(message, LeanRecordMessage) else message.to_dict()
 
 
 def widen_pipe(file: int) -> None:
@@ -84,7 +76,8 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
     def serialize_message(self, message: Message | LeanRecordMessage) -> bytes:
         """One message as a line of JSON."""
-        return self._encoder.encode(_encodable(message)) + b"\n"
+        is_lean = isinstance(message, LeanRecordMessage)
+        return self._encoder.encode(message if is_lean else message.to_dict()) + b"\n"
 
     def write_message(self, message: Message | LeanRecordMessage) -> None:
         """Write `message`, or keep it until its block is full."""
@@ -93,13 +86,14 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         begin = len(lines)
         if not begin:
             self._since = time.monotonic()
+        is_lean = isinstance(message, LeanRecordMessage)
         try:
-            self._encoder.encode_into(_encodable(message), lines, begin)
+            self._encoder.encode_into(message if is_lean else message.to_dict(), lines, begin)
         except BaseException:
             del lines[begin:]  # whatever of it is there
             raise
         lines += b"\n"
-        if not isinstance(message, RECORDS):
+        if not is_lean and not isinstance(message, RecordMessage):
             if isinstance(message, StateMessage):
                 self._last_state = bytes(lines[begin:])
             self._write_kept()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from singer_sdk import Stream
 from singer_sdk.batch import Batcher
@@ -24,7 +25,7 @@ from tap_callcap.schema import load_schema
 from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from singer_sdk.tap_base import Tap
 
     from tap_callcap.records import Record
+
+
+Transform: TypeAlias = "Callable[[Record], dict[str, Any] | None]"
+"""Makes of a record what goes out, none where it does not."""
 
 
 class CallcapStream(Stream):
@@ -50,7 +55,7 @@ class CallcapStream(Stream):
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap, schema=load_schema(self.name))
-        self.tell = tap.write_message
+        self.tell = tap.message_writer.write_message
         self.failures: list[str] = []
         self._batches: _Batches | None = None
 
@@ -76,24 +81,26 @@ class CallcapStream(Stream):
             as_dict=not self._is_written_as_it_is,
         )
 
+    @cached_property
+    def _outlets(self) -> list[tuple[str, Transform | None]]:
+        """Names under which records go out, each with what is made of them before, if anything."""
+        return [
+            (each.stream_alias, None if _changes_nothing(each) else each.transform)
+            for each in self.stream_maps
+        ]
+
     @property
     def _is_written_as_it_is(self) -> bool:
         """Whether nobody looks into the records: no stream map, no flattening, no batch."""
-        return self._batches is None and all(
-            isinstance(each, SameRecordTransform) and not each.flattening_enabled
-            for each in self.stream_maps
-        )
+        return self._batches is None and not any(transform for _, transform in self._outlets)
 
-    def _generate_record_messages(  # type: ignore[override]  # what our writer is quick with
-        self, record: Record
-    ) -> Generator[LeanRecordMessage, None, None]:
-        """The messages of a record that is shaped: the SDK's own would mask and conform it."""
-        for stream_map in self.stream_maps:
-            mapped = stream_map.transform(record)
+    def _write_record_message(self, record: Record) -> None:
+        """Write a record that is shaped: the SDK's own would mask and conform it."""
+        for alias, transform in self._outlets:
+            mapped = record if transform is None else transform(record)
             if mapped is not None:
-                yield LeanRecordMessage(
-                    stream_map.stream_alias, mapped, self._stream_version, datetime.now(UTC)
-                )
+                self.tell(LeanRecordMessage(alias, mapped, self._stream_version, datetime.now(UTC)))
+        self.state_manager.is_flushed = False
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Write the records to files: the SDK's own would leave out selection, maps, flattening."""
@@ -134,6 +141,10 @@ class CallcapStream(Stream):
 
     def get_replication_key_signpost(self, *_: Any, **__: Any) -> None:
         """No signpost: the bookmark is ours."""
+
+
+def _changes_nothing(stream_map: StreamMap) -> bool:
+    return isinstance(stream_map, SameRecordTransform) and not stream_map.flattening_enabled
 
 
 class _Batches:

@@ -120,7 +120,7 @@ class Reader:
         self._zone = zone
         self._settled = settled
         self._page_size = page_size
-        self._fetcher = Fetcher(ask, concurrency, page_size)
+        self._fetcher = Fetcher(ask, concurrency)
         self._most_requests = 0
         self._most_pages = MOST_PAGES  # that the API has not refused
         self.longest = timedelta.max  # window that the API has not refused

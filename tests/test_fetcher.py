@@ -65,7 +65,7 @@ def numbers(fetcher: Fetcher, count: int) -> Plan:
 def test_pages_in_memory_and_in_flight_are_bounded(concurrency: int) -> None:
     """However slowly pages are taken, twice the concurrency are asked for, and no more."""
     api = SlowApi(latency=0.001)
-    fetcher = Fetcher(api.fetch, concurrency, 1)
+    fetcher = Fetcher(api.fetch, concurrency)
     fetcher.follow(numbers(fetcher, 100), 1)
     for number in range(1, 101):
         page = fetcher.take(WINDOW, number)
@@ -86,7 +86,7 @@ def test_what_a_fetch_raised_is_raised_where_it_is_taken() -> None:
             raise ValueError(msg)
         return Page(number, 2, 2, [], START)
 
-    fetcher = Fetcher(fetch, 4, 1)
+    fetcher = Fetcher(fetch, 4)
     fetcher.follow(numbers(fetcher, 2), 1)
     assert isinstance(fetcher.take(WINDOW, 1), Page)
     with pytest.raises(ValueError, match="broken"):
@@ -96,7 +96,7 @@ def test_what_a_fetch_raised_is_raised_where_it_is_taken() -> None:
 def test_another_plan_forgets_what_was_asked_for() -> None:
     """Pages of a plan that was given up are not handed out: they are asked for again."""
     api = SlowApi()
-    fetcher = Fetcher(api.fetch, 2, 1)
+    fetcher = Fetcher(api.fetch, 2)
     fetcher.follow(numbers(fetcher, 4), 1)
     fetcher.take(WINDOW, 1)
     fetcher.follow(iter(()), 1)

@@ -58,7 +58,7 @@ class SDKStream(CallsStream):
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.RECURSIVE
     _is_written_as_it_is = False
-    _generate_record_messages = Stream._generate_record_messages  # type: ignore[assignment] # noqa: SLF001 - the SDK's own
+    _write_record_message = Stream._write_record_message  # noqa: SLF001 - the SDK's own
 
 
 class SDKTap(TapCallcap):
