@@ -17,8 +17,8 @@ from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BLOCK = 2**19  # bytes; with each write all threads take turns, which costs more than the call
 PIPE = 2**20  # bytes that may wait for the target, so that both work at once; Linux allows no more
+BLOCK = PIPE  # bytes; with each write all threads take turns, which costs more than the call
 OLDEST = 1.0  # seconds that a record may wait for its block to fill while others come
 
 # Line ends for Python's str.splitlines, which some readers use; JSON may hold them unescaped.
