@@ -18,6 +18,7 @@ from singer_sdk.helpers._batch import SDKBatchMessage  # noqa: PLC2701 - the SDK
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
+from tap_callcap.flattening import Flattener
 from tap_callcap.hashing import NO_HASHING, Hashing
 from tap_callcap.messages import BlockWriter, LeanRecordMessage
 from tap_callcap.records import Shaper
@@ -82,21 +83,31 @@ class CallcapStream(Stream):
         )
 
     @cached_property
-    def _outlets(self) -> list[tuple[str, Transform | None]]:
-        """Names under which records go out, each with what is made of them before, if anything."""
-        return [
-            (each.stream_alias, None if _changes_nothing(each) else each.transform)
-            for each in self.stream_maps
-        ]
+    def outlets(self) -> list[StreamMap]:
+        """The stream maps, their flattening replaced by one that is many times as fast."""
+        for each in self.stream_maps:
+            if each.flattening_options and each.flattening_enabled:
+                columns = each.transformed_schema["properties"]
+                flattener = Flattener(each.flattening_options, columns)
+                each.flatten_record = flattener  # type: ignore[method-assign]
+        return self.stream_maps
 
     @property
     def _is_written_as_it_is(self) -> bool:
         """Whether nobody looks into the records: no stream map, no flattening, no batch."""
-        return self._batches is None and not any(transform for _, transform in self._outlets)
+        return self._batches is None and all(map(_changes_nothing, self.outlets))
+
+    @cached_property
+    def _transforms(self) -> list[tuple[str, Transform | None]]:
+        """Names under which records go out, each with what is made of them before, if anything."""
+        return [
+            (each.stream_alias, None if _changes_nothing(each) else each.transform)
+            for each in self.outlets
+        ]
 
     def _write_record_message(self, record: Record) -> None:
         """Write a record that is shaped: the SDK's own would mask and conform it."""
-        for alias, transform in self._outlets:
+        for alias, transform in self._transforms:
             mapped = record if transform is None else transform(record)
             if mapped is not None:
                 self.tell(LeanRecordMessage(alias, mapped, self._stream_version, datetime.now(UTC)))
@@ -155,27 +166,27 @@ class _Batches:
         self._counter = counter
         self._config = batch_config
         self._batcher = Batcher(stream.tap_name, stream.name, batch_config)
-        self._records: list[tuple[StreamMap, list[dict[str, Any]]]] = [
-            (stream_map, []) for stream_map in stream.stream_maps
+        self._records: list[tuple[StreamMap, list[Record]]] = [
+            (outlet, []) for outlet in stream.outlets
         ]
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: Record) -> None:
         """Keep a record until its file is full."""
-        for stream_map, records in self._records:
-            mapped = stream_map.transform(record)
+        for outlet, records in self._records:
+            mapped = outlet.transform(record)
             if mapped is not None:
                 records.append(mapped)
             if len(records) >= self._config.batch_size:
-                self._write(stream_map, records)
+                self._write(outlet.stream_alias, records)
 
     def write(self) -> None:
         """Write what is kept, and say so."""
-        for stream_map, records in self._records:
+        for outlet, records in self._records:
             if records:
-                self._write(stream_map, records)
+                self._write(outlet.stream_alias, records)
 
-    def _write(self, stream_map: StreamMap, records: list[dict[str, Any]]) -> None:
+    def _write(self, alias: str, records: list[Record]) -> None:
         for manifest in self._batcher.get_batches(iter(records)):
             self._counter.increment()
-            self._tell(SDKBatchMessage(stream_map.stream_alias, self._config.encoding, manifest))
+            self._tell(SDKBatchMessage(alias, self._config.encoding, manifest))
         records.clear()
