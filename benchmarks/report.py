@@ -203,7 +203,8 @@ def _findings(by_name: Mapping[str, Measured]) -> Iterator[str]:
             if said:
                 yield f"* {series.title}, {case.name}: {'; '.join(said)}."
     for few, many in (("peers", "million"), ("50ms", "million-50ms")):
-        if few in by_name and many in by_name:
+        both = [by_name[name] for name in (few, many) if name in by_name]
+        if len(both) == 2 and both[0].commit == both[1].commit:  # noqa: PLR2004 - both
             yield from _growth(by_name[few], by_name[many], SERIES[many])
 
 

@@ -254,7 +254,7 @@ class Reader:
         return Page(1, 1, 0, [], again.clock)
 
     def _read_window(
-        self, window: Window, first: Page, seen: set[tuple[str, datetime]]
+        self, window: Window, first: Page, seen: set[Version]
     ) -> Generator[list[Call], None, bool]:
         """The calls of `window`; returns whether they are proven to be all."""
         pages = min(first.last_page, MOST_PAGES_OF_A_MINUTE)
@@ -350,6 +350,7 @@ class Reader:
 
         Few are decoded at a time: what a processor's cache holds is written much faster.
         """
+        first, end = window.borders
         versions: list[Version] = []
         for start in range(0, len(page.calls), AT_A_TIME):
             fresh = []
@@ -361,7 +362,7 @@ class Reader:
                     msg = f"Callcap's answer for {_span(window)} cannot be read: {error}"
                     raise FatalAPIError(msg) from None
                 versions.append(version)
-                if version[1] in window and version not in seen:
+                if first <= version[1] < end and version not in seen:
                     seen.add(version)
                     fresh.append(call)
             yield fresh

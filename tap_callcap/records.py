@@ -26,12 +26,12 @@ from tap_callcap.values import (
     UnreadableError,
     ZeroDateError,
     decode_json,
+    format_instant,
     json_text,
     parse_instant,
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from tap_callcap.schema import JSONSchema
@@ -40,8 +40,8 @@ Call: TypeAlias = JSON
 """One call as the API sends it: a `msgspec.Raw`, what that decodes to, or already its record."""
 Record: TypeAlias = JSON
 """One record as the schema wants it: a dict, or a Struct that msgspec encodes as one."""
-Version: TypeAlias = "tuple[str, datetime]"
-"""A call's `call_id` and `last_modified`, the latter in aware UTC."""
+Version: TypeAlias = tuple[str, str]
+"""A call's `call_id` and `last_modified`, the latter as records have it: RFC 3339, UTC, `Z`."""
 Tell: TypeAlias = Callable[[str], None]
 """Takes a line for the log."""
 Node: TypeAlias = Callable[[JSON, str, "Leftovers"], JSON]
@@ -194,6 +194,8 @@ def version_of(call: Call, zone: ZoneInfo) -> Version:
         call = _decoded_with_care(call)
     if isinstance(call, msgspec.Struct):
         call_id, modified = _VERSION(call)
+        if type(call_id) is type(modified) is str and call_id and not call_id.isspace():
+            return call_id, modified  # which was read by now
     elif isinstance(call, Mapping):
         call_id, modified = call.get("call_id"), call.get("last_modified")
     else:
@@ -207,7 +209,7 @@ def version_of(call: Call, zone: ZoneInfo) -> Version:
     if not isinstance(modified, str):
         msg = "a call has no readable last_modified"
         raise UnreadableError(msg)
-    return call_id, parse_instant(modified, zone)
+    return call_id, format_instant(parse_instant(modified, zone))
 
 
 def _object(shape: Object) -> Node:

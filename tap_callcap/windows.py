@@ -12,6 +12,8 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise, starmap
 from typing import TYPE_CHECKING
 
+from tap_callcap.values import format_instant
+
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
@@ -51,9 +53,10 @@ class Window:
         """The minute to ask to, in case the API excludes its last; callers drop what is beyond."""
         return ceil_to_minute(self.end)
 
-    def __contains__(self, instant: datetime) -> bool:
-        """Whether a call modified at `instant` belongs to this window."""
-        return self.start <= instant < self.end
+    @property
+    def borders(self) -> tuple[str, str]:
+        """Start and end as texts, which sort among the `last_modified` of records as instants."""
+        return format_instant(self.start)[:-1], format_instant(self.end)[:-1]
 
 
 def floor_to_minute(instant: datetime) -> datetime:
