@@ -8,6 +8,7 @@ the target has read at the end of a last quiet run is compared with the book.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -179,6 +180,7 @@ class History:
         self.callcap.before_answer = self._live
         self.book = book
         self.requests_left: int | None = None
+        self._turn = threading.RLock()  # a killed run's thread may still be asking
         self._outage = 0
         self._was_fault = False
         self.is_quiet = False
@@ -187,11 +189,12 @@ class History:
 
     def pass_by(self, span: timedelta, *, changes: float) -> None:
         """Let `span` pass with about so many changes, each at its own second."""
-        moments = sorted(self.rng.random() * span for _ in range(self._about(changes)))
-        for before, moment in zip([timedelta(0), *moments], moments, strict=False):
-            self.now += moment - before
-            self._change()
-        self.now += span - (moments[-1] if moments else timedelta(0))
+        with self._turn:
+            moments = sorted(self.rng.random() * span for _ in range(self._about(changes)))
+            for before, moment in zip([timedelta(0), *moments], moments, strict=False):
+                self.now += moment - before
+                self._change()
+            self.now += span - (moments[-1] if moments else timedelta(0))
 
     def run(self, reader: Reader, *, kill: bool = False) -> bool:
         """One run; returns whether it ended well. What its target read is in `written`."""
@@ -236,16 +239,17 @@ class History:
         )
 
     def _live(self, asked: Asked) -> HttpAnswer | None:
-        if self.requests_left is not None:
-            self.requests_left -= 1
-            if self.requests_left < 0:
-                raise KilledError
-        if self.is_quiet:
-            self.now += timedelta(seconds=0.2)
-        else:
-            span = timedelta(seconds=self.rng.choice([0.1, 1, 5, 40]))
-            self.pass_by(span, changes=self.edits_per_request)
-        return self._fault(asked)
+        with self._turn:
+            if self.requests_left is not None:
+                self.requests_left -= 1
+                if self.requests_left < 0:
+                    raise KilledError
+            if self.is_quiet:
+                self.now += timedelta(seconds=0.2)
+            else:
+                span = timedelta(seconds=self.rng.choice([0.1, 1, 5, 40]))
+                self.pass_by(span, changes=self.edits_per_request)
+            return self._fault(asked)
 
     def _fault(self, asked: Asked) -> HttpAnswer | None:
         """A broken answer, now and then: one, or an outage that no try outlasts."""
