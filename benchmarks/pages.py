@@ -67,17 +67,18 @@ def make(folder: Path, count: int) -> None:
     copies = -(-count // len(originals))
     times, ends, end = array("q"), array("q", [0]), 0
     with (folder / "calls").open("wb") as file:
-        for (since, until), (_, campaign, rest, between, tail) in zip(
-            pairwise(moments), originals, strict=True
-        ):
+        for since, until in pairwise(moments):
             for copy in range(min(copies, count - len(times))):
+                serial = len(times)
+                # In their order, again and again: copies beside each other would make odd pages.
+                _, campaign, rest, between, tail = originals[serial % len(originals)]
                 moment = since + (until - since) * copy // copies
                 modified = datetime.fromtimestamp(moment, UTC)
                 end += file.write(
                     b'{"call_id":"%s_%d_%s%s%s%s,'
                     % (
                         campaign,
-                        len(times),
+                        serial,
                         rest,
                         between,
                         f"{modified:%Y-%m-%d %H:%M:%S}".encode(),

@@ -8,13 +8,17 @@ import gc
 import sys
 from typing import NoReturn
 
-M_ARENA_MAX = -8  # of glibc's malloc.h
+MALLOC = {  # what to set, by the numbers of glibc's malloc.h
+    -8: 1,  # M_ARENA_MAX: what one thread frees is of use to all
+    -3: 2 * 2**20,  # M_MMAP_THRESHOLD, bytes: a page goes back to the system when it is read
+    -1: 8 * 2**20,  # M_TRIM_THRESHOLD, bytes: so much stays for the blocks of output
+}
 
 
 def main() -> NoReturn:
     """Load the command and run it; whoever interrupts either sees no traceback."""
     gc.disable()  # nothing of what is loaded is garbage
-    _share_memory_between_threads()
+    _keep_memory_flat()
     try:
         from tap_callcap.command import run  # noqa: PLC0415 - it takes most of a short run
 
@@ -27,13 +31,14 @@ def main() -> NoReturn:
         sys.exit(130)
 
 
-def _share_memory_between_threads() -> None:
-    """Have what one thread frees be of use to all: else each keeps the room of its largest pages.
+def _keep_memory_flat() -> None:
+    """Have memory be used again: else the room that pages leave is cut up, and grows with the run.
 
     Where the C library is not glibc, nothing is done.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        for option, value in MALLOC.items():
+            ctypes.CDLL(None).mallopt(option, value)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ asks again. No message here holds a body, a query or a key.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from decimal import InvalidOperation
 from functools import lru_cache
@@ -34,12 +34,13 @@ class ForeignZoneError(FatalAPIError):
     """Callcap answered in another zone than the one it was asked in."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
     """One page of a search.
 
     `total_records` and `last_page` speak of the whole search; `clock` is the latest instant, UTC
-    by the server's clock, at which the search had surely not begun.
+    by the server's clock, at which the search had surely not begun; `returned` is how many calls
+    came, which whoever reads them takes out, so that a page is in memory no longer than needed.
     """
 
     number: int
@@ -47,11 +48,16 @@ class Page:
     total_records: int
     calls: list[Call]
     clock: datetime
+    returned: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count the calls while all are there."""
+        self.returned = len(self.calls)
 
     @property
     def is_snapshot(self) -> bool:
         """Whether this one answer holds all that the search found."""
-        return self.last_page <= 1 and len(self.calls) == self.total_records
+        return self.last_page <= 1 and self.returned == self.total_records
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,7 +265,7 @@ class Reader:
             if page is None:
                 break
             versions = yield from self._fresh(window, page, seen)
-            proof.add(page, len(first.calls), versions)
+            proof.add(page, first.returned, versions)
             if number <= first.last_page:
                 page = self._page_or_none(window, number)
         return (
@@ -290,7 +290,7 @@ class Reader:
         """
         if len(cut(window, 2, self._zone)) > 1:
             return False
-        largest, last_page = len(first.calls), first.last_page
+        largest, last_page = first.returned, first.last_page
         last_rows: list[Version] = []
         agreeing = 0
         for smaller in range(MOST_PASSES if last_page <= MOST_PAGES_OF_A_MINUTE else 0):
@@ -352,9 +352,10 @@ class Reader:
         """
         first, end = window.borders
         versions: list[Version] = []
-        for start in range(0, len(page.calls), AT_A_TIME):
+        calls, page.calls = page.calls, []
+        for start in range(0, len(calls), AT_A_TIME):
             fresh = []
-            for raw in page.calls[start : start + AT_A_TIME]:
+            for raw in calls[start : start + AT_A_TIME]:
                 try:
                     call = self._decode(raw)
                     version = version_of(call, self._zone)

@@ -124,9 +124,9 @@ class Replication:
             self._client.accounts()
             found = "no calls yet"
         else:
-            found = f"{len(page.calls):,} of {page.total_records:,} calls on the first page"
-            if len(page.calls) < min(page.total_records, opening.search.page_size):
-                logger.warning("Callcap's pages are smaller: set page_size to %d", len(page.calls))
+            found = f"{page.returned:,} of {page.total_records:,} calls on the first page"
+            if page.returned < min(page.total_records, opening.search.page_size):
+                logger.warning("Callcap's pages are smaller: set page_size to %d", page.returned)
         return (
             f"Callcap takes the key and timezone {opening.search.zone.key}, and shows {found}; "
             f"its clock is {ahead.total_seconds():+.0f} s from this machine's"

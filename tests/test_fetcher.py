@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
+import weakref
+from collections import UserDict, deque
 from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -14,13 +15,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_callcap.envelope import Page
-from tap_callcap.fetcher import Fetcher, Plan
+from tap_callcap.fetcher import Ask, Fetcher, Plan
 from tap_callcap.reader import Reader, Whole
 from tap_callcap.windows import Range, Stride, Window
 from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tap_callcap.records import Call
 
 UTC = timezone.utc
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -153,16 +156,12 @@ class Awaited(Future[Page]):
         return super().result(timeout)
 
 
-@pytest.mark.parametrize("concurrency", [4, 8])
-def test_windows_are_read_side_by_side(concurrency: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The borders of windows leave no worker idle, but for the first page and the last ones."""
-    rounds = Rounds(concurrency)
-    monkeypatch.setattr("tap_callcap.fetcher.Workers", lambda _: rounds)
-    api = SlowApi(latency=0)
+def ten_hours(fetch: Ask, concurrency: int) -> Iterator[list[Call] | Whole]:
+    """What a reader makes of ten hours of an API, whose pages have one call each."""
     zone = ZoneInfo("UTC")
     span = Range(START, START + 10 * HOUR, START + 10 * HOUR, zone)
     reader = Reader(
-        api.fetch,
+        fetch,
         lambda: None,
         decode=lambda call: call,
         zone=zone,
@@ -170,9 +169,48 @@ def test_windows_are_read_side_by_side(concurrency: int, monkeypatch: pytest.Mon
         page_size=1,
         concurrency=concurrency,
     )
-    events = list(reader.read(WINDOW, lambda window, _: span.window(window.end, HOURLY)))
+    return reader.read(WINDOW, lambda window, _: span.window(window.end, HOURLY))
+
+
+@pytest.mark.parametrize("concurrency", [4, 8])
+def test_windows_are_read_side_by_side(concurrency: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The borders of windows leave no worker idle, but for the first page and the last ones."""
+    rounds = Rounds(concurrency)
+    monkeypatch.setattr("tap_callcap.fetcher.Workers", lambda _: rounds)
+    api = SlowApi(latency=0)
+    events = list(ten_hours(api.fetch, concurrency))
     assert [event.window.start for event in events if isinstance(event, Whole)] == [
         START + hour * HOUR for hour in range(10)
     ]
     assert len(api.asked) == len(set(api.asked)) == 100
     assert rounds.taken <= 1 + math.ceil(99 / concurrency)
+
+
+class Tracked(UserDict[str, str]):
+    """A call of which can be told whether anybody still has it."""
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_page_leaves_memory_once_it_is_read(
+    concurrency: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page in hand, and twice the concurrency ahead of it: nothing holds those before."""
+    rounds = Rounds(concurrency)
+    monkeypatch.setattr("tap_callcap.fetcher.Workers", lambda _: rounds)
+    api = SlowApi(latency=0)
+    calls: list[weakref.ref[Tracked]] = []
+
+    def fetch(window: Window, number: int, page_size: int) -> Page:
+        page = api.fetch(window, number, page_size)
+        page.calls = [Tracked(page.calls[0])]
+        calls.append(weakref.ref(page.calls[0]))
+        return page
+
+    held = []
+    for event in ten_hours(fetch, concurrency):
+        while rounds.jobs:
+            rounds.take()
+        if isinstance(event, list):
+            held.append(sum(call() is not None for call in calls))
+    assert len(held) == 100
+    assert max(held) == 1 + 2 * concurrency
