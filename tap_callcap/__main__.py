@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import signal
 import sys
 from typing import NoReturn
 
@@ -29,6 +30,9 @@ def main() -> NoReturn:
         run()
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # all is written: nothing is left to end
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _keep_memory_flat() -> None:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from dataclasses import astuple, dataclass, field
@@ -136,10 +137,15 @@ def killed(number: int, seed: int) -> Kill:  # noqa: PLR0914 - a play in three a
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
-            lines = [process.stdout.readline() for _ in range(rng.randrange(1, 250))]
-            time.sleep(rng.random() * 0.05)
+            lines: list[bytes] = []
+            target = threading.Thread(target=lines.extend, args=(process.stdout,))
+            target.start()
+            asked = rng.randrange(1, 55)  # of some sixty requests
+            while len(callcap.requests) < asked and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(rng.random() * 0.02)
             process.send_signal(number)
-            lines += process.stdout.readlines()
+            target.join()
             log = process.stderr.read()
             code = process.wait(timeout=30)
     messages = [message for line in lines if (message := message_of(line)) is not None]
@@ -153,7 +159,8 @@ def killed(number: int, seed: int) -> Kill:  # noqa: PLR0914 - a play in three a
         behind = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     too_early = [c for c in rest.ids if book[c]["last_modified"] < behind - timedelta(minutes=10)]
     lost = book.ids - written - rest.ids
-    broken = len(lines) - len(messages) - (number == signal.SIGKILL and lines[-1][-1:] != b"\n")
+    is_cut = bool(lines) and not lines[-1].endswith(b"\n")
+    broken = len(lines) - len(messages) - (number == signal.SIGKILL and is_cut)
     return Kill(number, code, len(lost), len(too_early), broken, b"Traceback" in log)
 
 
@@ -193,6 +200,8 @@ def main() -> int:
     ours = [tally for kind, tally in tallies.items() if kind != "textbook reader"]
     is_bad = any(t.seeds for t in ours) or any(swaps)
     is_bad |= any(kill.lost or kill.broken_lines or kill.is_traced for kill in kills)
+    promised = {int(number): code for number, code in SIGNALS.items()}
+    is_bad |= any(kill.repeated_before or kill.code != promised[kill.number] for kill in kills)
     sys.stdout.write("\n".join(lines) + "\n")
     return int(is_bad)
 

@@ -89,6 +89,15 @@ def test_a_good_run_ends_with_0(
     assert (kinds[0], kinds[-1]) == ("SCHEMA", "STATE")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_end_changes_nothing(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Python puts itself away, all is written: the exit code stays, and no traceback."""
+    assert ended(monkeypatch, "--version") == 0
+    signal.raise_signal(number)
+
+
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 def test_an_error_is_one_line_unless_debugging(
     level: str,
