@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-CHARTED = ("peers", "peers-300ms")
+CHARTED = ("peers", "300ms", "peers-300ms")
 MEGABYTE = 1e6
 INTRODUCTION = """\
 # How fast

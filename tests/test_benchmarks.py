@@ -51,7 +51,7 @@ def test_all_who_are_measured_read_every_call(
     monkeypatch.setattr(run, "CACHE", tmp_path)
     monkeypatch.setattr(run, "REHEARSED", CALLS)
     cases = (Case(IDIOMATIC), floor(4), tap(4))
-    series = Series("peers-300ms", "Some", cases, calls=CALLS, latency=0.01)
+    series = Series("300ms", "Some", cases, calls=CALLS, latency=0.01)
     increment = Case(TAP_CALLCAP, arguments=SERIES["start-up"].cases[-1].arguments, owed="newest")
 
     run.measure(series, 1, tmp_path)
