@@ -44,13 +44,22 @@ class LeanRecordMessage(
 
 
 def _has_line_end(lines: bytearray) -> bool:
-    """Whether lines of JSON hold such a mark: single bytes are found much faster than several."""
-    at = lines.find(b"\xe2")
+    """Whether lines of JSON, in UTF-8, hold such a mark.
+
+    The last byte of each is sought: it is rare in texts of most languages, their first is not; and
+    single bytes are found much faster than several.
+    """
+    return any(_holds(lines, mark) for mark in _LINE_ENDS)
+
+
+def _holds(lines: bytearray, mark: bytes) -> bool:
+    last, before = mark[-1:], mark[:-1]
+    at = lines.find(last)
     while at >= 0:
-        if lines.startswith((b"\x80\xa8", b"\x80\xa9"), at + 1):
+        if lines.endswith(before, 0, at):
             return True
-        at = lines.find(b"\xe2", at + 1)
-    return b"\xc2" in lines and b"\xc2\x85" in lines
+        at = lines.find(last, at + 1)
+    return False
 
 
 def widen_pipe(file: int) -> None:
@@ -84,8 +93,6 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._is_writing = True
         lines = self._lines
         begin = len(lines)
-        if not begin:
-            self._since = time.monotonic()
         is_lean = isinstance(message, LeanRecordMessage)
         try:
             self._encoder.encode_into(message if is_lean else message.to_dict(), lines, begin)
@@ -93,11 +100,15 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             del lines[begin:]  # whatever of it is there
             raise
         lines += b"\n"
-        if not is_lean and not isinstance(message, RecordMessage):
+        now = time.monotonic()
+        if not begin:
+            self._since = now
+        if is_lean or isinstance(message, RecordMessage):
+            if len(lines) >= BLOCK or now - self._since >= OLDEST:
+                self._write_kept()
+        else:
             if isinstance(message, StateMessage):
                 self._last_state = bytes(lines[begin:])
-            self._write_kept()
-        elif len(lines) >= BLOCK or time.monotonic() - self._since >= OLDEST:
             self._write_kept()
         self._end_writing()
 

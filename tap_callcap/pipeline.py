@@ -26,7 +26,7 @@ from tap_callcap.schema import load_schema
 from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -128,9 +128,8 @@ class CallcapStream(Stream):
         if isinstance(self._tap.message_writer, BlockWriter):
             self._tap.message_writer.flush()
 
-    def generate_child_contexts(self, *_: Any, **__: Any) -> Iterable[Context | None]:  # noqa: PLR6301 - the SDK's signature
-        """No stream is a child of another."""
-        return ()
+    def _process_record(self, *_: Any, **__: Any) -> None:
+        """Nothing: what the SDK does here is for child streams, and there are none."""
 
     def put_off(self, line: str) -> None:
         """Fail the run with `line`, once everything else has been read."""

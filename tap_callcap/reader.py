@@ -22,7 +22,6 @@ from singer_sdk.exceptions import FatalAPIError
 from tap_callcap.client import BadRequestError
 from tap_callcap.envelope import NothingFound, Page
 from tap_callcap.fetcher import Answer, Ask, Fetcher, Plan
-from tap_callcap.records import version_of
 from tap_callcap.values import UnreadableError
 from tap_callcap.windows import (
     AIM_PAGES,
@@ -97,7 +96,7 @@ class Reader:
     Args:
         ask: Asks for one page of a window.
         check_alive: Raises unless the API answers a request that must succeed.
-        decode: Decodes a call on its way.
+        decode: Tells the version of a call as the API sends it, and decodes it.
         zone: Zone that the API answers in.
         settled: Up to where calls can only leave a window.
         page_size: How many calls a page holds.
@@ -109,7 +108,7 @@ class Reader:
         ask: Ask,
         check_alive: Callable[[], object],
         *,
-        decode: Callable[[Call], Call],
+        decode: Callable[[Call], tuple[Version, Call]],
         zone: ZoneInfo,
         settled: datetime,
         page_size: int,
@@ -351,14 +350,14 @@ class Reader:
         Few are decoded at a time: what a processor's cache holds is written much faster.
         """
         first, end = window.borders
+        decode = self._decode
         versions: list[Version] = []
         calls, page.calls = page.calls, []
         for start in range(0, len(calls), AT_A_TIME):
             fresh = []
             for raw in calls[start : start + AT_A_TIME]:
                 try:
-                    call = self._decode(raw)
-                    version = version_of(call, self._zone)
+                    version, call = decode(raw)
                 except UnreadableError as error:
                     msg = f"Callcap's answer for {_span(window)} cannot be read: {error}"
                     raise FatalAPIError(msg) from None

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from operator import attrgetter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import to_builtins
@@ -32,6 +31,7 @@ from tap_callcap.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
     from tap_callcap.schema import JSONSchema
@@ -102,7 +102,7 @@ class Leftovers:
 
 
 class Shaper:
-    """Shapes calls, each in two steps, between which its version can be told.
+    """Shapes calls, each in two steps: its version is told between them.
 
     Args:
         schema: What a record looks like: the user's catalog may have narrowed or retyped it.
@@ -129,28 +129,42 @@ class Shaper:
     ) -> None:
         shape = hashing.applied_to(object_of(schema, known or schema, zone, is_selected))
         self._has_extra = EXTRA in schema["properties"] and is_selected(("properties", EXTRA))
+        self._zone = zone
         self._tells_version = tells_version(shape)
         self._decode_struct = struct_decoder(shape, has_extra=self._has_extra).decode
         self._read = _object(shape)
         self._leftovers = Leftovers(tell)
         self._as_dict = as_dict
 
-    def decode(self, call: Call) -> Call:
-        """The call, decoded if what that makes of it still tells its version.
+    def decode(self, call: Call) -> tuple[Version, Call]:
+        """The version of a call as the API sends it, and the call, decoded.
 
         Raises:
-            UnreadableError: If it is no JSON, or nested too deep.
+            UnreadableError: If it is no JSON, nested too deep, or without what makes a version.
         """
-        return self._decoded(call) if self._tells_version else call
+        if isinstance(call, msgspec.Raw):
+            if self._tells_version:
+                try:
+                    record: Any = self._decode_struct(call)
+                except NOT_ORDINARY:
+                    pass
+                else:
+                    return (record.call_id, record.last_modified), record
+            call = _decoded_with_care(call)
+        return version_of(call, self._zone), call
+
+    def records(self, calls: Iterable[Call]) -> Iterable[Record]:
+        """The records of decoded calls."""
+        if self._as_dict:
+            return map(self, calls)
+        return [call if isinstance(call, msgspec.Struct) else self(call) for call in calls]
 
     def __call__(self, call: Call) -> Record:
-        """The record of a call, decoded or not: every selected property is in it.
+        """The record of a decoded call: every selected property is in it.
 
         Raises:
-            UnreadableError: If it is no JSON, or nested too deep.
             FatalAPIError: If it is nested too deep to be written.
         """
-        call = self._decoded(call)
         if isinstance(call, msgspec.Struct):
             return to_builtins(call, builtin_types=(Decimal,)) if self._as_dict else call
         try:
@@ -163,15 +177,6 @@ class Shaper:
             record[EXTRA] = extra
         return record
 
-    def _decoded(self, call: Call) -> Call:
-        """An ordinary call as the Struct that is its record, any other as JSON."""
-        if not isinstance(call, msgspec.Raw):
-            return call
-        try:
-            return self._decode_struct(call)
-        except NOT_ORDINARY:
-            return _decoded_with_care(call)
-
 
 def _decoded_with_care(call: msgspec.Raw) -> JSON:
     try:
@@ -181,26 +186,16 @@ def _decoded_with_care(call: msgspec.Raw) -> JSON:
         raise UnreadableError(msg) from None
 
 
-_VERSION = attrgetter("call_id", "last_modified")
-
-
 def version_of(call: Call, zone: ZoneInfo) -> Version:
-    """What makes the version of a call.
+    """What makes the version of a call that is decoded to JSON.
 
     Raises:
         UnreadableError: If one of them is missing or unreadable.
     """
-    if isinstance(call, msgspec.Raw):
-        call = _decoded_with_care(call)
-    if isinstance(call, msgspec.Struct):
-        call_id, modified = _VERSION(call)
-        if type(call_id) is type(modified) is str and call_id and not call_id.isspace():
-            return call_id, modified  # which was read by now
-    elif isinstance(call, Mapping):
-        call_id, modified = call.get("call_id"), call.get("last_modified")
-    else:
+    if not isinstance(call, Mapping):
         msg = "an entry of `call` is not an object"
         raise UnreadableError(msg)
+    call_id, modified = call.get("call_id"), call.get("last_modified")
     if not isinstance(call_id, str):
         call_id = str(call_id) if type(call_id) is int else ""
     if not call_id.strip():

@@ -215,7 +215,7 @@ class Replication:
                     yield Checkpoint(whole.end)
             else:
                 self._calls += len(event)
-                yield map(shaper, event)
+                yield shaper.records(event)
             self._report(span, whole)
         if whole.end < span.upper:
             logger.info(

@@ -16,7 +16,7 @@ from tap_callcap.shapes import EXTRA, Array, Object, Value
 from tap_callcap.values import LARGEST_INTEGER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from tap_callcap.shapes import Shape
     from tap_callcap.values import Reading
@@ -41,16 +41,39 @@ def tells_version(shape: Object) -> bool:
 
 
 def struct_decoder(shape: Object, *, has_extra: bool) -> msgspec.json.Decoder[msgspec.Struct]:
-    """The decoder of a call's JSON to its record; raises one of `NOT_ORDINARY` for some calls."""
-    struct = _struct(shape, "call", [EXTRA] if has_extra else [])
+    """The decoder of a call's JSON to its record; raises one of `NOT_ORDINARY` for some calls.
+
+    Where `tells_version` says so, each record has the `call_id` and `last_modified` of its version.
+    """
+    struct = _struct(
+        shape,
+        "call",
+        _Finish(),
+        nulls=[EXTRA] if has_extra else [],
+        needed=_OF_VERSION if tells_version(shape) else [],
+    )
     return msgspec.json.Decoder(struct, float_hook=Decimal)
 
 
-def _struct(shape: Object, name: str, nulls: Sequence[str] = ()) -> type[msgspec.Struct]:
-    """The Struct of an object: the fields of its shape, and `nulls`, which no call may have."""
+def _struct(
+    shape: Object,
+    name: str,
+    finish: _Finish,
+    *,
+    nulls: Iterable[str] = (),
+    needed: Iterable[str] = (),
+) -> type[msgspec.Struct]:
+    """The Struct of an object, and in `finish` what is done to it once it is decoded.
+
+    Args:
+        shape: Its fields.
+        name: For whoever debugs it.
+        finish: Where an object is part of another, this is part of the other's.
+        nulls: Further fields, which no call may have.
+        needed: Attributes that every call must have, with more than spaces.
+    """
     attributes: list[tuple[str, Any, Any]] = []
     keys: dict[str, str] = {}  # by attribute: names in JSON may be no names in Python
-    finish = _Finish()
 
     def add(key: str, taken: Any, default: object = None) -> str:  # noqa: ANN401 - an annotation has no type
         attribute = key if key in _OF_VERSION else f"field_{len(attributes)}"
@@ -61,16 +84,19 @@ def _struct(shape: Object, name: str, nulls: Sequence[str] = ()) -> type[msgspec
     for each in nulls:
         add(each, _Never)
     for field in shape.fields:
-        taken = _taken(field.shape, field.name)
+        inner = finish.inner()
+        taken = _taken(field.shape, field.name, inner)
         attribute = add(field.key, Union[taken, None])  # noqa: UP007 - Any has no `|`
         if taken is Any and isinstance(field.shape, Value):
             finish.read(attribute, field.shape.reading)
         elif isinstance(field.shape, Object):
-            finish.fill(attribute, taken())
+            finish.enter(attribute, inner, taken())
         if field.key != field.name:  # read under one name, written under another
             finish.move(attribute, add(field.name, _Never))
     for key in sorted(shape.passed_over):
         finish.drop(add(key, Any, msgspec.UNSET))
+    for attribute in needed:
+        finish.need(attribute)
     return msgspec.defstruct(
         name,
         attributes,
@@ -82,13 +108,13 @@ def _struct(shape: Object, name: str, nulls: Sequence[str] = ()) -> type[msgspec
     )
 
 
-def _taken(shape: Shape, name: str) -> Any:  # noqa: ANN401 - an annotation has no type
+def _taken(shape: Shape, name: str, inner: _Finish) -> Any:  # noqa: ANN401 - an annotation has no type
     """The type that the decoder takes; anything, where it is to be read."""
     match shape:
         case Object():
-            return _struct(shape, name)
+            return _struct(shape, name, inner)
         case Array(items):
-            item: Any = _taken(items, name)
+            item: Any = _taken(items, name, _Finish())
             return None if item is Any else list[item]  # no list of what is to be read
         case Value(kind) if name not in OF_ANY_TYPE:
             return _AS_THEY_COME.get(kind, Any)
@@ -98,41 +124,66 @@ def _taken(shape: Shape, name: str) -> Any:  # noqa: ANN401 - an annotation has 
 class _Finish:
     """What is done to a Struct once it is decoded, as the source text of a function.
 
-    Written out field by field, as dataclasses do: a loop over names takes three times as long.
+    Written out field by field, as dataclasses do: a loop over names takes three times as long. So
+    are the Structs in it, since a call of a function for each would cost as much as what it does.
     """
 
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._names: dict[str, Any] = {"UNSET": msgspec.UNSET}
+    def __init__(self, depth: int = 0, names: dict[str, Any] | None = None) -> None:
+        self.struct = f"struct_{depth}"
+        self.lines: list[str] = []
+        self._depth = depth
+        self._names: dict[str, Any] = {"UNSET": msgspec.UNSET} if names is None else names
+
+    def inner(self) -> _Finish:
+        """The same for a Struct in this one."""
+        return _Finish(self._depth + 1, self._names)
 
     def read(self, name: str, reading: Reading) -> None:
         """Put what `reading` makes of a value in its place."""
-        self._when(f"{name} is not None", name, f"{self._named(reading)}(self.{name})")
+        self._when("{} is not None", name, f"{self._named(reading)}({self._at(name)})")
 
-    def fill(self, name: str, empty: msgspec.Struct) -> None:
-        """Put `empty` in place of an absent object."""
-        self._when(f"{name} is None", name, self._named(empty))
+    def enter(self, name: str, inner: _Finish, empty: msgspec.Struct) -> None:
+        """Put `empty` in place of an absent object, and finish one that is there."""
+        inner.function(empty)
+        self._when("{} is None", name, self._named(empty))
+        if inner.lines:
+            first = f"{inner.struct} = {self._at(name)}"
+            self.lines += ["else:", *(f"    {line}" for line in (first, *inner.lines))]
 
     def move(self, name: str, other: str) -> None:
         """Put a value in another place."""
-        self._lines.append(f"self.{other} = self.{name}")
-        self._lines.append(f"self.{name} = UNSET")
+        self.lines.append(f"{self._at(other)} = {self._at(name)}")
+        self.lines.append(f"{self._at(name)} = UNSET")
 
     def drop(self, name: str) -> None:
         """Leave a value out."""
-        self._when(f"{name} is not UNSET", name, "UNSET")
+        self._when("{} is not UNSET", name, "UNSET")
+
+    def need(self, name: str) -> None:
+        """Refuse a text that is absent or blank."""
+        self.lines.append(
+            f"if not {self._at(name)} or {self._at(name)}.isspace(): raise ValueError"
+        )
 
     @property
     def namespace(self) -> dict[str, Callable[[msgspec.Struct], None]]:
         """A class's body that does it; a ValueError in it makes the decoder raise."""
-        if not self._lines:
-            return {}
-        source = "\n    ".join(["def finish(self):", *self._lines])
+        return {"__post_init__": self.function} if self.lines and not self._depth else {}
+
+    @property
+    def function(self) -> Callable[[msgspec.Struct], None]:
+        """What does it to a Struct."""
+        source = "\n    ".join([f"def finish({self.struct}):", *self.lines, "return"])
         exec(source, self._names)  # noqa: S102 - attributes of our own making, no data
-        return {"__post_init__": self._names["finish"]}
+        function: Callable[[msgspec.Struct], None] = self._names.pop("finish")
+        return function
+
+    def _at(self, name: str) -> str:
+        return f"{self.struct}.{name}"
 
     def _when(self, condition: str, name: str, value: str) -> None:
-        self._lines.append(f"if self.{condition}: self.{name} = {value}")
+        place = self._at(name)
+        self.lines += [f"if {condition.format(place)}:", f"    {place} = {value}"]
 
     def _named(self, value: object) -> str:
         """The name of `value` in the source text."""

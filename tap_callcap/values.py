@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -60,24 +61,20 @@ def reading_of(schema: JSONSchema, zone: ZoneInfo) -> Reading:
     kind = kind_of(schema)
     if kind != "date-time":
         return _READINGS[kind]
-    is_utc = zone.key == "UTC"
+    read_instant = partial(_read_instant, zone=zone)
+    if zone.key != "UTC":
+        return read_instant
 
-    def read_instant(value: JSON) -> str | None:
-        if (
-            is_utc
-            and type(value) is str
-            and len(value) == _API_LENGTH
-            and value[4::3] == _API_MARKS
-        ):
-            try:  # many times faster than what follows
+    def read_utc_instant(value: JSON) -> str | None:
+        try:  # many times faster than what follows
+            if len(value) == _API_LENGTH and value[4::3] == _API_MARKS:
                 datetime.fromisoformat(value)
-            except ValueError:
-                pass
-            else:
-                return value.replace(" ", "T") + "Z"
-        return _read_instant(value, zone)
+                return str(value).replace(" ", "T") + "Z"
+        except (TypeError, ValueError):
+            pass
+        return read_instant(value)
 
-    return read_instant
+    return read_utc_instant
 
 
 def kind_of(schema: JSONSchema) -> str:
@@ -118,8 +115,10 @@ def _read_integer(value: JSON) -> int | None:
 def _read_number(value: JSON) -> int | Decimal | None:
     if type(value) is int and -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
         return value
-    number = _decimal(value, "not a number")
-    if number is not None and number.copy_abs() > LARGEST_NUMBER:
+    number = value if type(value) is Decimal else _decimal(value, "not a number")
+    if number is None or not number.is_finite():
+        return None  # JSON has no NaN and no infinity
+    if not -LARGEST_NUMBER <= number <= LARGEST_NUMBER:
         msg = "a number too large for a double"
         raise UnreadableError(msg)
     return number

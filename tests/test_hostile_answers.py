@@ -16,7 +16,7 @@ from fault_runs import account, read, settings_for
 from fault_server import FaultServer, playing
 from hostile_answers import HOSTILE, Record, body, nested
 from running import COMMAND, clean_environment
-from tap_callcap.records import Shaper, version_of
+from tap_callcap.records import Shaper
 from tap_callcap.schema import load_schema
 from tap_callcap.settings import UTC_ZONE
 from tap_callcap.values import UnreadableError
@@ -87,7 +87,7 @@ def test_a_call_nested_too_deep_is_an_error() -> None:
     """What the decoder does not take makes a call unreadable."""
     call = msgspec.Raw(b'{"call_id":"9","call_id":%b}' % nested(100_000))
     with pytest.raises(UnreadableError, match="nested too deep"):
-        version_of(call, UTC_ZONE)
+        Shaper(load_schema("calls"), UTC_ZONE, print).decode(call)
 
 
 def peak_of(server: FaultServer, folder: Path, **settings: Any) -> tuple[int, str, int]:
