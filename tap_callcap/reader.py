@@ -82,7 +82,7 @@ class Proof:
             self._last_pages = {}
             self._ids = set()
         self._last_pages[page_size] = page.last_page
-        self._ids.update(call_id for call_id, _ in versions)
+        self._ids.update([call_id for call_id, _ in versions])
 
     @property
     def is_whole(self) -> bool:
