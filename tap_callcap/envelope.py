@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import asdict
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_callcap.records import version_of
+from tap_callcap.records import decoded, version_of
 from tap_callcap.values import JSON, UnreadableError, decode_json, is_decodable_in_parts
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def read_call(answer: Answer, call_id: str, zone: ZoneInfo) -> Call | None:
         return None
     check_zone(answer.body, zone)
     try:
+        call = decoded(call)
         version = version_of(call, zone)
     except UnreadableError as error:
         raise RetriableAPIError(str(error)) from None

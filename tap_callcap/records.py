@@ -142,15 +142,14 @@ class Shaper:
         Raises:
             UnreadableError: If it is no JSON, nested too deep, or without what makes a version.
         """
-        if isinstance(call, msgspec.Raw):
-            if self._tells_version:
-                try:
-                    record: Any = self._decode_struct(call)
-                except NOT_ORDINARY:
-                    pass
-                else:
-                    return (record.call_id, record.last_modified), record
-            call = _decoded_with_care(call)
+        if self._tells_version and isinstance(call, msgspec.Raw):
+            try:
+                record: Any = self._decode_struct(call)
+            except NOT_ORDINARY:
+                pass
+            else:
+                return (record.call_id, record.last_modified), record
+        call = decoded(call)
         return version_of(call, self._zone), call
 
     def records(self, calls: Iterable[Call]) -> Iterable[Record]:
@@ -178,7 +177,14 @@ class Shaper:
         return record
 
 
-def _decoded_with_care(call: msgspec.Raw) -> JSON:
+def decoded(call: Call) -> JSON:
+    """A call as the API sends it, decoded to JSON with all that is in it.
+
+    Raises:
+        UnreadableError: If it is no JSON, or nested too deep.
+    """
+    if not isinstance(call, msgspec.Raw):
+        return call
     try:
         return decode_json(bytes(call))
     except (ValueError, RecursionError):

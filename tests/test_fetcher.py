@@ -17,6 +17,7 @@ import pytest
 from tap_callcap.envelope import Page
 from tap_callcap.fetcher import Ask, Fetcher, Plan
 from tap_callcap.reader import Reader, Whole
+from tap_callcap.records import version_of
 from tap_callcap.windows import Range, Stride, Window
 from tap_callcap.workers import Workers
 
@@ -163,7 +164,7 @@ def ten_hours(fetch: Ask, concurrency: int) -> Iterator[list[Call] | Whole]:
     reader = Reader(
         fetch,
         lambda: None,
-        decode=lambda call: call,
+        decode=lambda call: (version_of(call, zone), call),
         zone=zone,
         settled=span.settled,
         page_size=1,
