@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 CHARTED = ("peers", "300ms", "peers-300ms")
+WRITTEN = ("RESULTS.md", "chart.svg")
 MEGABYTE = 1e6
 INTRODUCTION = """\
 # How fast
@@ -33,7 +34,8 @@ the slowest.
 
 The idiomatic SDK tap is what the SDK's template leads to. The floor is a loop written by hand that
 decodes, encodes and believes everything. Of dlt, *iterated* is fetching and decoding only. Each is
-a file in [`peers/`](peers).
+a file in [`peers/`](peers). The tap's records name every selected property, null where a call has
+none, so it writes more than the others: a target that reads slowly waits for that.
 """
 
 
@@ -51,18 +53,11 @@ class Measured(msgspec.Struct):
     @classmethod
     def begin(cls, series: Series, checkout: Path) -> Self:
         """Nothing yet, today, on this machine."""
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=checkout,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
         return cls(
             series.name,
             series.calls,
             f"{datetime.now(timezone.utc):%Y-%m-%d}",
-            described.stdout.strip(),
+            commit_of(checkout),
             machine(),
             {reader.package: reader.version for reader in READERS},
             {},
@@ -88,6 +83,27 @@ def measured_in(folder: Path) -> list[Measured]:
     """All that was measured, in the order of the series."""
     files = (folder / f"{name}.json" for name in SERIES)
     return [Measured.read(file) for file in files if file.exists()]
+
+
+def commit_of(checkout: Path) -> str:
+    """The commit there, and whether more was changed than what a report is written to."""
+    commit, changed = (
+        subprocess.run(
+            ["git", *command], cwd=checkout, capture_output=True, text=True, check=False
+        ).stdout.strip()
+        for command in (
+            ("describe", "--always"),
+            (
+                "diff",
+                "HEAD",
+                "--name-only",
+                "--",
+                ".",
+                *(f":!benchmarks/{name}" for name in WRITTEN),
+            ),
+        )
+    )
+    return f"{commit}-dirty" if changed else commit
 
 
 def machine() -> str:

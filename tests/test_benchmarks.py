@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import xml.etree.ElementTree as ET  # noqa: S405 - reads what was written here
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import run
 from cases import FLOOR, IDIOMATIC, SERIES, TAP_CALLCAP, Case, Series, floor, tap
 from measuring import Delivery, RunError
 from pages import Pages, make, serial_of
-from report import measured_in, write_report
+from report import commit_of, measured_in, write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +101,18 @@ def test_each_peer_says_which_version_it_is() -> None:
 
     assert len(pinned) == len(readers - {TAP_CALLCAP, FLOOR, IDIOMATIC})
     assert all(reader.version[0].isdigit() for reader in readers)
+
+
+def test_a_commit_is_not_another_for_its_results(tmp_path: Path) -> None:
+    """Series that run one after the other are told to be of one commit, until code changes."""
+    code, results = tmp_path / "code.py", tmp_path / "benchmarks" / "RESULTS.md"
+    results.parent.mkdir()
+    for file in (code, results):
+        file.write_text("1", encoding="utf-8")
+    for command in ("init", "add .", "-c user.name=n -c user.email=e commit -m 1"):
+        subprocess.run(f"git {command}".split(), cwd=tmp_path, check=True, capture_output=True)
+    commit = commit_of(tmp_path)
+    results.write_text("2", encoding="utf-8")
+    assert commit_of(tmp_path) == commit
+    code.write_text("2", encoding="utf-8")
+    assert commit_of(tmp_path) == f"{commit}-dirty"
