@@ -34,8 +34,8 @@ the slowest.
 
 The idiomatic SDK tap is what the SDK's template leads to. The floor is a loop written by hand that
 decodes, encodes and believes everything. Of dlt, *iterated* is fetching and decoding only. Each is
-a file in [`peers/`](peers). The tap's records name every selected property, null where a call has
-none, so it writes more than the others: a target that reads slowly waits for that.
+a file in [`peers/`](peers). Where a call has no such object, the tap writes one of nulls, as some
+targets need it, and so more than the others: with a target that reads slowly that takes longer.
 """
 
 
