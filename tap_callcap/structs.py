@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NOT_ORDINARY = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
 """What the decoder raises for a call that is not ordinary."""
 
+DEEPEST = 50  # objects in objects, finished in one function; Python indents a hundred times only
 OF_ANY_TYPE = frozenset({"entry"})  # texts that the API writes as booleans and numbers too
 
 # Kinds whose values are written as they come; those of any other are read.
@@ -135,8 +136,8 @@ class _Finish:
         self._names: dict[str, Any] = {"UNSET": msgspec.UNSET} if names is None else names
 
     def inner(self) -> _Finish:
-        """The same for a Struct in this one."""
-        return _Finish(self._depth + 1, self._names)
+        """The same for a Struct in this one: a part of it, or one of its own far down."""
+        return _Finish(self._depth + 1, self._names) if self._depth < DEEPEST else _Finish()
 
     def read(self, name: str, reading: Reading) -> None:
         """Put what `reading` makes of a value in its place."""
@@ -144,9 +145,9 @@ class _Finish:
 
     def enter(self, name: str, inner: _Finish, empty: msgspec.Struct) -> None:
         """Put `empty` in place of an absent object, and finish one that is there."""
-        inner.function(empty)
         self._when("{} is None", name, self._named(empty))
-        if inner.lines:
+        if inner.lines and inner.is_part:
+            inner.function(empty)
             first = f"{inner.struct} = {self._at(name)}"
             self.lines += ["else:", *(f"    {line}" for line in (first, *inner.lines))]
 
@@ -168,12 +169,17 @@ class _Finish:
     @property
     def namespace(self) -> dict[str, Callable[[msgspec.Struct], None]]:
         """A class's body that does it; a ValueError in it makes the decoder raise."""
-        return {"__post_init__": self.function} if self.lines and not self._depth else {}
+        return {"__post_init__": self.function} if self.lines and not self.is_part else {}
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the Struct is finished by the function of the one that it is in."""
+        return self._depth > 0
 
     @property
     def function(self) -> Callable[[msgspec.Struct], None]:
         """What does it to a Struct."""
-        source = "\n    ".join([f"def finish({self.struct}):", *self.lines, "return"])
+        source = "\n    ".join([f"def finish({self.struct}):", *self.lines])
         exec(source, self._names)  # noqa: S102 - attributes of our own making, no data
         function: Callable[[msgspec.Struct], None] = self._names.pop("finish")
         return function

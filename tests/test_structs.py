@@ -155,6 +155,25 @@ def test_a_property_may_have_any_name(name: str) -> None:
     assert (record[name], record["caller"], told) == ("x", "y", [])
 
 
+def test_objects_may_be_nested_deep() -> None:
+    """Deeper than blocks of Python: values are read, and absent objects filled, all the way."""
+    depth = 150
+    made: dict[str, JSONSchema] = {"time": {"type": ["string", "null"], "format": "date-time"}}
+    time, absent = {"time": "2021-11-01 19:10:46"}, {"time": None}
+    calls: list[Call] = [time, None]
+    expected: list[Call] = [{"time": "2021-11-01T19:10:46Z"}, absent]
+    for _ in range(depth):
+        made = {"in": {"type": ["object", "null"], "properties": made}}
+        calls = [{"in": call} for call in calls]
+        expected = [{"in": record} for record in expected]
+    schema = {**SCHEMA, "properties": {**SCHEMA["properties"], **made}}
+    for call, record in zip([*calls, {}], [*expected, expected[-1]], strict=True):
+        shape = Shaper(schema, UTC, print)
+        _, decoded = shape.decode(msgspec.Raw(ENCODER.encode(LEAST | call)))
+        assert isinstance(decoded, msgspec.Struct)
+        assert written(shape(decoded))["in"] == record["in"]
+
+
 @pytest.mark.parametrize("name", [None, *LEAST])
 def test_a_version_is_told_whatever_is_selected(name: str | None) -> None:
     """A call is decoded the fast way where what that makes of it still tells its version."""
