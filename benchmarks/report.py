@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 CHARTED = ("peers", "300ms", "peers-300ms")
-WRITTEN = ("RESULTS.md", "chart.svg")
+RESULTS, CHART = "RESULTS.md", "chart.svg"
 MEGABYTE = 1e6
 INTRODUCTION = """\
 # How fast
@@ -34,7 +34,7 @@ the slowest.
 
 The idiomatic SDK tap is what the SDK's template leads to. The floor is a loop written by hand that
 decodes, encodes and believes everything. Of dlt, *iterated* is fetching and decoding only. Each is
-a file in [`peers/`](peers). Where a call has no such object, the tap writes one of nulls, as some
+a file in [`peers/`](peers). Where a call lacks an object, the tap writes one of nulls, as some
 targets need it, and so more than the others: with a target that reads slowly that takes longer.
 """
 
@@ -87,22 +87,16 @@ def measured_in(folder: Path) -> list[Measured]:
 
 def commit_of(checkout: Path) -> str:
     """The commit there, and whether more was changed than what a report is written to."""
-    commit, changed = (
-        subprocess.run(
+
+    def git(*command: str) -> str:
+        done = subprocess.run(
             ["git", *command], cwd=checkout, capture_output=True, text=True, check=False
-        ).stdout.strip()
-        for command in (
-            ("describe", "--always"),
-            (
-                "diff",
-                "HEAD",
-                "--name-only",
-                "--",
-                ".",
-                *(f":!benchmarks/{name}" for name in WRITTEN),
-            ),
         )
-    )
+        return done.stdout.strip()
+
+    written = (f":!benchmarks/{name}" for name in (RESULTS, CHART))
+    commit = git("describe", "--always")
+    changed = git("diff", "HEAD", "--name-only", "--", ".", *written)
     return f"{commit}-dirty" if changed else commit
 
 
@@ -122,7 +116,7 @@ def machine() -> str:
 def write_report(folder: Path, everything: list[Measured]) -> None:
     """Write RESULTS.md and chart.svg."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "RESULTS.md").write_text("\n".join(_report(everything)) + "\n", encoding="utf-8")
+    (folder / RESULTS).write_text("\n".join(_report(everything)) + "\n", encoding="utf-8")
     charted = {each.series: each for each in everything if each.series in CHARTED}
     panels = {
         SERIES[name].title: {
@@ -132,7 +126,7 @@ def write_report(folder: Path, everything: list[Measured]) -> None:
         }
         for name, measured in charted.items()
     }
-    (folder / "chart.svg").write_text(chart(panels), encoding="utf-8")
+    (folder / CHART).write_text(chart(panels), encoding="utf-8")
 
 
 def _report(everything: list[Measured]) -> Iterator[str]:

@@ -43,16 +43,12 @@ class LeanRecordMessage(
         return {"type": "RECORD", **present}
 
 
-def _has_line_end(lines: bytearray) -> bool:
+def _holds(lines: bytearray, mark: bytes) -> bool:
     """Whether lines of JSON, in UTF-8, hold such a mark.
 
-    The last byte of each is sought: it is rare in texts of most languages, their first is not; and
-    single bytes are found much faster than several.
+    Its last byte is sought: it is rare in texts of most languages, its first is not; and single
+    bytes are found much faster than several.
     """
-    return any(_holds(lines, mark) for mark in _LINE_ENDS)
-
-
-def _holds(lines: bytearray, mark: bytes) -> bool:
     last, before = mark[-1:], mark[:-1]
     at = lines.find(last)
     while at >= 0:
@@ -127,9 +123,10 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         if not self._lines:
             return
         block, self._lines = self._lines, bytearray()
-        if not block.isascii() and _has_line_end(block):
+        if not block.isascii():
             for mark, escape in _LINE_ENDS.items():
-                block = block.replace(mark, escape)
+                if _holds(block, mark):
+                    block = block.replace(mark, escape)
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
         started = time.monotonic()
         if hasattr(out, "buffer"):

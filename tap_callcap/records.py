@@ -153,7 +153,7 @@ class Shaper:
         return version_of(call, self._zone), call
 
     def records(self, calls: Iterable[Call]) -> Iterable[Record]:
-        """The records of decoded calls."""
+        """The records of decoded calls; those that are Structs take no call of a function each."""
         if self._as_dict:
             return map(self, calls)
         return [call if isinstance(call, msgspec.Struct) else self(call) for call in calls]

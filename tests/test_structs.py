@@ -115,6 +115,12 @@ def test_any_time_makes_the_same_record(time: str, zone: ZoneInfo) -> None:
     check({**LEAST, "start_datetime": time, "callsaver": {"date": time}}, zone)
 
 
+@pytest.mark.parametrize("value", [["x"] * 19, {str(key): key for key in range(19)}])
+def test_what_is_only_as_long_as_a_time_is_none(value: Any) -> None:
+    """Whatever stands for a time, of as many parts as a time has characters: the same record."""
+    check({**LEAST, "start_datetime": value})
+
+
 def answered(moods: Moods) -> list[Call]:
     """Calls as the sandbox sends them, the vendor's example among them."""
     made_up = made_up_calls(200, seed=5, start=NOW - timedelta(days=50), end=NOW)
