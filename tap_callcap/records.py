@@ -131,7 +131,9 @@ class Shaper:
         self._has_extra = EXTRA in schema["properties"] and is_selected(("properties", EXTRA))
         self._zone = zone
         self._tells_version = tells_version(shape)
-        self._decode_struct = struct_decoder(shape, has_extra=self._has_extra).decode
+        self._decode_struct = struct_decoder(
+            shape, has_extra=self._has_extra, as_dict=as_dict
+        ).decode
         self._read = _object(shape)
         self._leftovers = Leftovers(tell)
         self._as_dict = as_dict
@@ -152,10 +154,10 @@ class Shaper:
         call = decoded(call)
         return version_of(call, self._zone), call
 
-    def records(self, calls: Iterable[Call]) -> Iterable[Record]:
+    def records(self, calls: Iterable[Call]) -> list[Record]:
         """The records of decoded calls; those that are Structs take no call of a function each."""
         if self._as_dict:
-            return map(self, calls)
+            return [self(call) for call in calls]
         return [call if isinstance(call, msgspec.Struct) else self(call) for call in calls]
 
     def __call__(self, call: Call) -> Record:

@@ -41,15 +41,18 @@ def tells_version(shape: Object) -> bool:
     return kinds.items() >= _OF_VERSION.items()
 
 
-def struct_decoder(shape: Object, *, has_extra: bool) -> msgspec.json.Decoder[msgspec.Struct]:
+def struct_decoder(
+    shape: Object, *, has_extra: bool, as_dict: bool = False
+) -> msgspec.json.Decoder[msgspec.Struct]:
     """The decoder of a call's JSON to its record; raises one of `NOT_ORDINARY` for some calls.
 
     Where `tells_version` says so, each record has the `call_id` and `last_modified` of its version.
+    Absent objects are in it as they are written, unless it is to be made `as_dict`.
     """
     struct = _struct(
         shape,
         "call",
-        _Finish(),
+        _Finish(as_dict=as_dict),
         nulls=[EXTRA] if has_extra else [],
         needed=_OF_VERSION if tells_version(shape) else [],
     )
@@ -115,7 +118,7 @@ def _taken(shape: Shape, name: str, inner: _Finish) -> Any:  # noqa: ANN401 - an
         case Object():
             return _struct(shape, name, inner)
         case Array(items):
-            item: Any = _taken(items, name, _Finish())
+            item: Any = _taken(items, name, inner.apart())
             return None if item is Any else list[item]  # no list of what is to be read
         case Value(kind) if name not in OF_ANY_TYPE:
             return _AS_THEY_COME.get(kind, Any)
@@ -129,27 +132,47 @@ class _Finish:
     are the Structs in it, since a call of a function for each would cost as much as what it does.
     """
 
-    def __init__(self, depth: int = 0, names: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *, as_dict: bool, depth: int = 0, names: dict[str, Any] | None = None
+    ) -> None:
         self.struct = f"struct_{depth}"
         self.lines: list[str] = []
+        self._as_dict = as_dict
         self._depth = depth
         self._names: dict[str, Any] = {"UNSET": msgspec.UNSET} if names is None else names
 
     def inner(self) -> _Finish:
         """The same for a Struct in this one: a part of it, or one of its own far down."""
-        return _Finish(self._depth + 1, self._names) if self._depth < DEEPEST else _Finish()
+        if self._depth == DEEPEST:
+            return self.apart()
+        return _Finish(as_dict=self._as_dict, depth=self._depth + 1, names=self._names)
+
+    def apart(self) -> _Finish:
+        """The same for a Struct that is finished by itself."""
+        return _Finish(as_dict=self._as_dict)
 
     def read(self, name: str, reading: Reading) -> None:
         """Put what `reading` makes of a value in its place."""
-        self._when("{} is not None", name, f"{self._named(reading)}({self._at(name)})")
+        self.lines += [
+            f"value = {self._at(name)}",
+            "if value is not None:",
+            f"    {self._at(name)} = {self._named(reading)}(value)",
+        ]
 
     def enter(self, name: str, inner: _Finish, empty: msgspec.Struct) -> None:
         """Put `empty` in place of an absent object, and finish one that is there."""
-        self._when("{} is None", name, self._named(empty))
-        if inner.lines and inner.is_part:
+        lines = inner.lines if inner.is_part else []
+        if lines:
             inner.function(empty)
-            first = f"{inner.struct} = {self._at(name)}"
-            self.lines += ["else:", *(f"    {line}" for line in (first, *inner.lines))]
+        # Written once and for all: that takes a tenth off the writing of a call.
+        absent = empty if self._as_dict else msgspec.Raw(msgspec.json.encode(empty))
+        self.lines += [
+            f"struct_{self._depth + 1} = {self._at(name)}",
+            f"if struct_{self._depth + 1} is None:",
+            f"    {self._at(name)} = {self._named(absent)}",
+        ]
+        if lines:
+            self.lines += ["else:", *(f"    {line}" for line in lines)]
 
     def move(self, name: str, other: str) -> None:
         """Put a value in another place."""
@@ -158,7 +181,7 @@ class _Finish:
 
     def drop(self, name: str) -> None:
         """Leave a value out."""
-        self._when("{} is not UNSET", name, "UNSET")
+        self.lines.append(f"{self._at(name)} = UNSET")
 
     def need(self, name: str) -> None:
         """Refuse a text that is absent or blank."""
@@ -186,10 +209,6 @@ class _Finish:
 
     def _at(self, name: str) -> str:
         return f"{self.struct}.{name}"
-
-    def _when(self, condition: str, name: str, value: str) -> None:
-        place = self._at(name)
-        self.lines += [f"if {condition.format(place)}:", f"    {place} = {value}"]
 
     def _named(self, value: object) -> str:
         """The name of `value` in the source text."""

@@ -29,6 +29,7 @@ Reading: TypeAlias = Callable[[JSON], JSON]
 
 LARGEST_INTEGER = 2**63 - 1  # what the integer columns of warehouses hold
 LARGEST_NUMBER = Decimal("1.7976931348623157E+308")  # beyond it a double is infinite
+LARGEST_EXPONENT = LARGEST_NUMBER.adjusted()
 
 _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0"})
@@ -114,6 +115,8 @@ def _read_integer(value: JSON) -> int | None:
 
 
 def _read_number(value: JSON) -> int | Decimal | None:
+    if type(value) is Decimal and value.is_finite() and value.adjusted() < LARGEST_EXPONENT:
+        return value
     if type(value) is int and -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
         return value
     number = _decimal(value, "not a number")

@@ -161,7 +161,8 @@ def test_a_property_may_have_any_name(name: str) -> None:
     assert (record[name], record["caller"], told) == ("x", "y", [])
 
 
-def test_objects_may_be_nested_deep() -> None:
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_objects_may_be_nested_deep(*, as_dict: bool) -> None:
     """Deeper than blocks of Python: values are read, and absent objects filled, all the way."""
     depth = 150
     made: dict[str, JSONSchema] = {"time": {"type": ["string", "null"], "format": "date-time"}}
@@ -174,7 +175,7 @@ def test_objects_may_be_nested_deep() -> None:
         expected = [{"in": record} for record in expected]
     schema = {**SCHEMA, "properties": {**SCHEMA["properties"], **made}}
     for call, record in zip([*calls, {}], [*expected, expected[-1]], strict=True):
-        shape = Shaper(schema, UTC, print)
+        shape = Shaper(schema, UTC, print, as_dict=as_dict)
         _, decoded = shape.decode(msgspec.Raw(ENCODER.encode(LEAST | call)))
         assert isinstance(decoded, msgspec.Struct)
         assert written(shape(decoded))["in"] == record["in"]
