@@ -11,15 +11,15 @@ from typing import NoReturn
 
 MALLOC = {  # what to set, by the numbers of glibc's malloc.h
     -8: 1,  # M_ARENA_MAX: what one thread frees is of use to all
-    -3: 2 * 2**20,  # M_MMAP_THRESHOLD, bytes: a page goes back to the system when it is read
-    -1: 8 * 2**20,  # M_TRIM_THRESHOLD, bytes: so much stays for the blocks of output
+    -3: 32 * 2**20,  # M_MMAP_THRESHOLD, bytes: a page takes the room that another has left
+    -1: 8 * 2**20,  # M_TRIM_THRESHOLD, bytes: so much of it stays when it is left
 }
 
 
 def main() -> NoReturn:
     """Load the command and run it; whoever interrupts either sees no traceback."""
     gc.disable()  # nothing of what is loaded is garbage
-    _keep_memory_flat()
+    _reuse_memory()
     try:
         from tap_callcap.command import run  # noqa: PLC0415 - it takes most of a short run
 
@@ -35,8 +35,8 @@ def main() -> NoReturn:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _keep_memory_flat() -> None:
-    """Have memory be used again: else the room that pages leave is cut up, and grows with the run.
+def _reuse_memory() -> None:
+    """Have memory be used again: to have the system take and give it for each page costs more.
 
     Where the C library is not glibc, nothing is done.
     """

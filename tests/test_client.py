@@ -7,15 +7,20 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from singer_sdk.exceptions import FatalAPIError
 
 from fault_server import FaultServer, answer, compressed, good, redirect
+from seeded import SEEDED
 from tap_callcap import wire
 from tap_callcap.client import BadRequestError, Client, Search
 from tap_callcap.envelope import ForeignZoneError, NothingFound, Page
@@ -24,6 +29,8 @@ from tap_callcap.windows import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from requests import Response
 
 UTC = timezone.utc
 KEY = "canary/Key+of=a~Login"
@@ -294,6 +301,17 @@ def test_without_a_date_this_machines_clock_serves(
     assert [line.getMessage() for line in caplog.records] == [
         "Callcap's answers have no Date: this machine's clock is used"
     ]
+
+
+@SEEDED
+@given(st.lists(st.binary(min_size=1, max_size=40)))
+def test_a_body_is_read_to_the_byte(blocks: list[bytes]) -> None:
+    """However its blocks lie in the room that is made for it."""
+    coming = iter(blocks)
+    raw = SimpleNamespace(read1=lambda _, decode_content: next(coming, b""))  # noqa: ARG005 - a keyword
+    with patch.object(wire, "ROOM", 16):
+        body = wire.read_body(cast("Response", SimpleNamespace(headers={}, raw=raw)))
+    assert body == b"".join(blocks)
 
 
 def test_a_body_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
