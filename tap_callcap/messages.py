@@ -14,8 +14,10 @@ from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 
+from tap_callcap.values import decode_json
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 PIPE = 2**20  # bytes that may wait for the target, so that both work at once; Linux allows no more
 BLOCK = PIPE  # bytes; with each write all threads take turns, which costs more than the call
@@ -25,6 +27,8 @@ OLDEST = 1.0  # seconds that a record may wait for its block to fill while other
 _LINE_ENDS = {
     mark.encode(): f"\\u{ord(mark):04x}".encode() for mark in ("\x85", "\u2028", "\u2029")
 }
+
+_ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
 class LeanRecordMessage(
@@ -38,8 +42,10 @@ class LeanRecordMessage(
     time_extracted: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The message as other writers than ours want it."""
+        """The message as other writers than ours want it: its record is a dict."""
         present = {name: part for name, part in asdict(self).items() if part is not None}
+        if isinstance(self.record, msgspec.Struct):
+            present["record"] = decode_json(_ENCODER.encode(self.record))
         return {"type": "RECORD", **present}
 
 
@@ -71,7 +77,6 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
         self._lines = bytearray()
         self._since = 0.0
         self._last_state = b""
@@ -79,32 +84,42 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self.waited = 0.0  # seconds, for whoever reads what is written
         self._stop: Callable[[], NoReturn] | None = None
 
-    def serialize_message(self, message: Message | LeanRecordMessage) -> bytes:
+    def serialize_message(self, message: Message | LeanRecordMessage) -> bytes:  # noqa: PLR6301 - the SDK's signature
         """One message as a line of JSON."""
         is_lean = isinstance(message, LeanRecordMessage)
-        return self._encoder.encode(message if is_lean else message.to_dict()) + b"\n"
+        return _ENCODER.encode(message if is_lean else message.to_dict()) + b"\n"
 
     def write_message(self, message: Message | LeanRecordMessage) -> None:
-        """Write `message`, or keep it until its block is full."""
-        self._is_writing = True
-        lines = self._lines
-        begin = len(lines)
-        is_lean = isinstance(message, LeanRecordMessage)
-        try:
-            self._encoder.encode_into(message if is_lean else message.to_dict(), lines, begin)
-        except BaseException:
-            del lines[begin:]  # whatever of it is there
-            raise
-        lines += b"\n"
-        now = time.monotonic()
-        if not begin:
-            self._since = now
-        if is_lean or isinstance(message, RecordMessage):
-            if len(lines) >= BLOCK or now - self._since >= OLDEST:
-                self._write_kept()
+        """Write `message` behind what is kept; a RECORD is kept itself."""
+        if isinstance(message, LeanRecordMessage):
+            self.write_records([message])
+        elif isinstance(message, RecordMessage):
+            self.write_records([message.to_dict()])
         else:
+            self._is_writing = True
+            line = self.serialize_message(message)
             if isinstance(message, StateMessage):
-                self._last_state = bytes(lines[begin:])
+                self._last_state = line
+            self._lines += line
+            self._write_kept()
+            self._end_writing()
+
+    def write_records(self, messages: Iterable[LeanRecordMessage | dict[str, Any]]) -> None:
+        """Keep RECORD messages until their block is full, or the first of it old."""
+        self._is_writing = True
+        lines, now = self._lines, time.monotonic()
+        if not lines:
+            self._since = now
+        end = len(lines)
+        try:
+            for message in messages:
+                _ENCODER.encode_into(message, lines, end)
+                lines += b"\n"
+                end = len(lines)
+        except BaseException:
+            del lines[end:]  # whatever there is of the message that failed
+            raise
+        if end >= BLOCK or now - self._since >= OLDEST:
             self._write_kept()
         self._end_writing()
 

@@ -8,8 +8,10 @@ messages would, and STATE waits for them.
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from singer_sdk import Stream
@@ -26,7 +28,7 @@ from tap_callcap.schema import load_schema
 from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers._batch import BatchConfig
@@ -56,7 +58,7 @@ class CallcapStream(Stream):
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap, schema=load_schema(self.name))
-        self.tell = tap.message_writer.write_message
+        self.tell = tap.write_message
         self.failures: list[str] = []
         self._batches: _Batches | None = None
 
@@ -105,13 +107,57 @@ class CallcapStream(Stream):
             for each in self.outlets
         ]
 
-    def _write_record_message(self, record: Record) -> None:
-        """Write a record that is shaped: the SDK's own would mask and conform it."""
-        for alias, transform in self._transforms:
-            mapped = record if transform is None else transform(record)
-            if mapped is not None:
-                self.tell(LeanRecordMessage(alias, mapped, self._stream_version, datetime.now(UTC)))
-        self.state_manager.is_flushed = False
+    @abstractmethod
+    def get_chunks(self, context: Context | None) -> Iterable[Sequence[Record]]:
+        """The records, some at a time."""
+
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        """The records, one by one."""
+        return chain.from_iterable(self.get_chunks(context))
+
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[Record, Any, None]:
+        """Write the records, chunk by chunk, and STATE at the end.
+
+        What the SDK's own does for each record besides is for partitions, for child streams and
+        for state made from records: none of that is here.
+        """
+        with self.get_record_counter() as counter, self.get_sync_timer() as timer:
+            for meter in (counter, timer):
+                meter.with_context({})  # no partition, as the SDK has it
+            for records in self._limited(self.get_chunks(context)):
+                if write_messages:
+                    self._write_records(records)
+                counter.increment(len(records))
+                yield from records
+        self._finalize_state(self.stream_state)
+        if write_messages:
+            self._write_state_message()
+
+    def _limited(self, chunks: Iterable[Sequence[Record]]) -> Iterator[Sequence[Record]]:
+        """The chunks, and where the SDK tries a stream, no more records than it wants."""
+        if self.ABORT_AT_RECORD_COUNT is None:
+            yield from chunks
+        else:
+            for index, record in enumerate(chain.from_iterable(chunks)):
+                self._check_max_record_limit(index)
+                yield [record]
+
+    def _write_records(self, records: Iterable[Record]) -> None:
+        """Write records that are shaped: the SDK's own would mask and conform each."""
+        messages = [
+            LeanRecordMessage(alias, mapped, self._stream_version, datetime.now(UTC))
+            for record in records
+            for alias, transform in self._transforms
+            if (mapped := transform(record) if transform else record) is not None
+        ]
+        writer = self._tap.message_writer
+        if isinstance(writer, BlockWriter):
+            writer.write_records(messages)
+        else:
+            for message in messages:
+                writer.write_message(message)
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Write the records to files: the SDK's own would leave out selection, maps, flattening."""
@@ -128,9 +174,6 @@ class CallcapStream(Stream):
         if isinstance(self._tap.message_writer, BlockWriter):
             self._tap.message_writer.flush()
 
-    def _process_record(self, *_: Any, **__: Any) -> None:
-        """Nothing: what the SDK does here is for child streams, and there are none."""
-
     def put_off(self, line: str) -> None:
         """Fail the run with `line`, once everything else has been read."""
         self.logger.warning("%s; the run goes on, and will fail", line)
@@ -140,14 +183,6 @@ class CallcapStream(Stream):
         """Log, but for the SDK's line that an error occurred: the error itself is one line."""
         if level < logging.ERROR:
             super().log(message, *args, level=level, **options)
-
-    # The SDK's own state.
-
-    def _increment_stream_state(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def _write_starting_replication_value(self, *_: Any, **__: Any) -> None:
-        pass
 
     def get_replication_key_signpost(self, *_: Any, **__: Any) -> None:
         """No signpost: the bookmark is ours."""

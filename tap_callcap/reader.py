@@ -52,7 +52,7 @@ MOST_PASSES = 30  # over a lone settled minute before the run fails
 AGREEING_PASSES = 10  # in a row of those, after which an API is believed to repeat calls
 MOST_PAGES_OF_A_MINUTE = 10_000  # what no account can have; an API that says so is not believed
 ROUND = 500  # calls; a total that is a multiple may be a ceiling of the API instead of a count
-AT_A_TIME = 32  # calls
+CHUNK = 32  # calls that are decoded at a time
 REQUESTS_PER_WINDOW = 200  # ceiling, those asked ahead included, and
 REQUESTS_PER_PAGE = 60  # as many more for each page that a window is said to hold
 
@@ -353,9 +353,9 @@ class Reader:
         decode = self._decode
         versions: list[Version] = []
         calls, page.calls = page.calls, []
-        for start in range(0, len(calls), AT_A_TIME):
+        for start in range(0, len(calls), CHUNK):
             fresh = []
-            for raw in calls[start : start + AT_A_TIME]:
+            for raw in calls[start : start + CHUNK]:
                 try:
                     version, call = decode(raw)
                 except UnreadableError as error:

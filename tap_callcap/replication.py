@@ -31,7 +31,7 @@ from tap_callcap.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from zoneinfo import ZoneInfo
 
     from tap_callcap.client import Client
@@ -94,7 +94,7 @@ class Replication:
         self._calls = 0
         self._progress_at = time.monotonic()
 
-    def run(self) -> Iterator[Iterable[Record] | Checkpoint]:
+    def run(self) -> Iterator[list[Record] | Checkpoint]:
         """The records, page by page, and a checkpoint after each window that was read whole.
 
         Raises:
@@ -191,7 +191,7 @@ class Replication:
                 if window.length < DAY:
                     raise
 
-    def _read(self, opening: _Opening, span: Range) -> Iterator[Iterable[Record] | Checkpoint]:
+    def _read(self, opening: _Opening, span: Range) -> Iterator[list[Record] | Checkpoint]:
         """Read window after window of `span`, from what the first request settled."""
         shaper = self._shaper_in(span.zone)
         reader = Reader(

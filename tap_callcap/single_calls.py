@@ -12,7 +12,7 @@ from tap_callcap.envelope import ForeignZoneError
 from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from zoneinfo import ZoneInfo
 
     from tap_callcap.client import Client
@@ -50,7 +50,7 @@ class SingleCalls:
         self._calls = 0
         self._zone = settings.zone
 
-    def run(self) -> Iterator[Iterable[Record]]:
+    def run(self) -> Iterator[list[Record]]:
         """The records, one by one, in the order of their ids.
 
         Raises:

@@ -45,7 +45,7 @@ class CallsStream(CallcapStream):
 
     _fingerprint: Fingerprint | None = None
 
-    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002 - the SDK's signature
+    def get_chunks(self, context: Context | None) -> Iterable[Sequence[Record]]:  # noqa: ARG002 - the SDK's signature
         """Every call of the range, in the order of its windows; state follows each window."""
         settings = Settings.from_config(self.config)
         is_incremental = self.replication_method == REPLICATION_INCREMENTAL
@@ -64,7 +64,7 @@ class CallsStream(CallcapStream):
                 if is_incremental:
                     self._checkpoint(event.until, client)
             else:
-                yield from event
+                yield event
         data_as_of = self._bookmark_text() or "no window yet"
         self.logger.info("Done: data as of %s; %s", data_as_of, source.effort)
 
@@ -169,12 +169,14 @@ class ReferenceStream(CallcapStream):
     access: ClassVar[str]
     """Whose key it needs."""
 
-    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002 - the SDK's signature
+    def get_chunks(self, context: Context | None) -> Iterable[Sequence[Record]]:  # noqa: ARG002 - the SDK's signature
         """Every row; an error is put off, because calls can be read all the same."""
         settings = Settings.from_config(self.config)
         workers = Workers(settings.concurrency)
         try:
-            yield from map(self.shaper(UTC_ZONE), self.rows(_client(settings), workers))
+            shaper = self.shaper(UTC_ZONE)
+            for row in self.rows(_client(settings), workers):
+                yield [shaper(row)]
         except FatalAPIError as error:
             needs = f". It needs {self.access}" if isinstance(error, NoAccessError) else ""
             self.put_off(f"Stream {self.name} could not be read: {error}{needs}")

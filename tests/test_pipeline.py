@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, get_args
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_sdk import Stream
+from singer_sdk.exceptions import AbortedSyncPausedException
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
@@ -58,7 +60,13 @@ class SDKStream(CallsStream):
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.RECURSIVE
     _is_written_as_it_is = False
-    _write_record_message = Stream._write_record_message  # noqa: SLF001 - the SDK's own
+    _sync_records = Stream._sync_records  # noqa: SLF001 - the SDK's own
+
+    def _increment_stream_state(self, *_: Any, **__: Any) -> None:
+        """Nothing: state speaks of windows."""
+
+    def _write_starting_replication_value(self, *_: Any, **__: Any) -> None:
+        """Nothing: state speaks of windows."""
 
 
 class SDKTap(TapCallcap):
@@ -129,6 +137,68 @@ def test_the_sdk_would_write_the_same(
     assert {message["type"] for message in ours} == {"SCHEMA", "RECORD", "STATE"}
 
 
+def test_another_writer_writes_the_same() -> None:
+    """Whoever runs the tap in Python may give it any writer of the SDK's."""
+
+    class OtherTap(TapCallcap):
+        message_writer_class = SimpleSingerWriter
+
+    assert messages_of(OtherTap, callcap_with(Moods())) == messages_of(
+        TapCallcap, callcap_with(Moods())
+    )
+
+
+@pytest.mark.parametrize("method", ["INCREMENTAL", "FULL_TABLE"])
+@pytest.mark.parametrize("calls", [0, 25])
+@pytest.mark.parametrize("state", [{}, state_at("2026-03-01T00:00:00Z")], ids=["new", "later"])
+def test_the_sdk_would_write_the_same_state(
+    method: str, calls: int, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing was modified since, and where the stream has no bookmark."""
+    monkeypatch.setattr(TapCallcap, "sync_all", only_calls)
+    catalog = discovered()
+    catalog["streams"][0]["replication_method"] = method
+    options = {"catalog": catalog, "state": state}
+    ours = messages_of(TapCallcap, callcap_with(Moods(), calls), **options)
+    assert ours == messages_of(SDKTap, callcap_with(Moods(), calls), **options)
+    assert "STATE" in {message["type"] for message in ours}
+
+
+@pytest.mark.parametrize("limit", [1, 9, 10, 26, 27])
+def test_a_trial_writes_as_many_records_as_the_sdk_would(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's limit for trials holds to the record, at the edges of pages too."""
+    monkeypatch.setattr(CallsStream, "ABORT_AT_RECORD_COUNT", limit)
+    monkeypatch.setattr(TapCallcap, "sync_all", only_calls)
+    ours = messages_of(TapCallcap, callcap_with(Moods()))
+    assert ours == messages_of(SDKTap, callcap_with(Moods()))
+    assert [message["type"] for message in ours].count("RECORD") == min(limit, 26)
+
+
+def only_calls(tap: TapCallcap) -> None:
+    """Sync the stream by itself, up to the SDK's limit."""
+    with suppress(AbortedSyncPausedException):
+        tap.streams["calls"].sync()
+
+
+def test_the_sdk_would_measure_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reads the SDK's metrics from the log finds the same counts under the same tags."""
+    points: dict[type[TapCallcap], list[Any]] = {}
+    for tap_class in (TapCallcap, SDKTap):
+        caplog.clear()
+        with caplog.at_level("INFO", logger="singer_sdk.metrics"):
+            messages_of(tap_class, callcap_with(Moods()))
+        lines = [line for line in caplog.messages if line.startswith("METRIC: ")]
+        points[tap_class] = [json.loads(line.removeprefix("METRIC: ")) for line in lines]
+    for point in chain.from_iterable(points.values()):
+        if point["type"] == "timer":
+            del point["value"]
+    assert points[TapCallcap] == points[SDKTap]
+    counts = [point["value"] for point in points[TapCallcap] if point["type"] == "counter"]
+    assert counts == [26]
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=range(len(CONFIGS)))
 def test_batches_hold_what_records_would(config: dict[str, Any], tmp_path: Path) -> None:
     """The files have the records that RECORD messages would have, stream by stream."""
@@ -156,5 +226,6 @@ def test_batches_hold_what_records_would(config: dict[str, Any], tmp_path: Path)
             expected.setdefault(message["stream"], []).append(message["record"])
     assert found == expected
     assert all(len(lines_of(message)) <= 5 for message in batched if message["type"] == "BATCH")
+    assert {message["type"] for message in batched} == {"SCHEMA", "BATCH", "STATE"}
     states = [message["value"] for message in batched if message["type"] == "STATE"]
     assert states == [message["value"] for message in plain if message["type"] == "STATE"]
