@@ -86,14 +86,11 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
     def serialize_message(self, message: Message | LeanRecordMessage) -> bytes:  # noqa: PLR6301 - the SDK's signature
         """One message as a line of JSON."""
-        is_lean = isinstance(message, LeanRecordMessage)
-        return _ENCODER.encode(message if is_lean else message.to_dict()) + b"\n"
+        return _ENCODER.encode(message.to_dict()) + b"\n"
 
-    def write_message(self, message: Message | LeanRecordMessage) -> None:
+    def write_message(self, message: Message) -> None:
         """Write `message` behind what is kept; a RECORD is kept itself."""
-        if isinstance(message, LeanRecordMessage):
-            self.write_records([message])
-        elif isinstance(message, RecordMessage):
+        if isinstance(message, RecordMessage):
             self.write_records([message.to_dict()])
         else:
             self._is_writing = True
