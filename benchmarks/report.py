@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 CHARTED = ("peers", "300ms", "peers-300ms")
-RESULTS, CHART = "RESULTS.md", "chart.svg"
+RESULTS, CHART, MEASUREMENTS = "RESULTS.md", "chart.svg", "measurements"
 MEGABYTE = 1e6
 INTRODUCTION = """\
 # How fast
@@ -94,7 +94,7 @@ def commit_of(checkout: Path) -> str:
         )
         return done.stdout.strip()
 
-    written = (f":!benchmarks/{name}" for name in (RESULTS, CHART))
+    written = (f":!benchmarks/{name}" for name in (RESULTS, CHART, MEASUREMENTS))
     commit = git("describe", "--always")
     changed = git("diff", "HEAD", "--name-only", "--", ".", *written)
     return f"{commit}-dirty" if changed else commit

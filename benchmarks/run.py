@@ -1,8 +1,8 @@
 """How fast the tap is beside others, over the same pages: the command that measures all.
 
 `uv run benchmarks/run.py` builds what it needs below .cache/benchmarks/, runs every series, and
-writes RESULTS.md and chart.svg. Names of series run only those; the others keep what was measured
-before.
+writes RESULTS.md and chart.svg, and each run into measurements/. Names of series run only those;
+the others keep what was measured before, on whatever machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from cases import SERIES, TAP, Case, Reader, Series
 from measuring import HERE, Delivery, Run, RunError, run, serving, take_files
 from pages import BEGINNING, UTC, Pages
-from report import Measured, measured_in, write_report
+from report import MEASUREMENTS, Measured, measured_in, write_report
 
 CHECKOUT = HERE.parent
 CACHE = CHECKOUT / ".cache" / "benchmarks"
@@ -44,7 +44,7 @@ def main() -> None:
     wish = parser.parse_args()
     if unknown := set(wish.series) - set(SERIES):
         parser.error(f"there is no series {', '.join(sorted(unknown))}")
-    results, measurements = HERE, CACHE / "measurements"
+    results, measurements = HERE, HERE / MEASUREMENTS
     series = [SERIES[name] for name in wish.series or SERIES]
     if wish.quick:
         results = measurements = CACHE / "quick"

@@ -103,10 +103,11 @@ def test_each_peer_says_which_version_it_is() -> None:
     assert all(reader.version[0].isdigit() for reader in readers)
 
 
-def test_a_commit_is_not_another_for_its_results(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", ["RESULTS.md", "chart.svg", "measurements/peers.json"])
+def test_a_commit_is_not_another_for_its_results(written: str, tmp_path: Path) -> None:
     """Series that run one after the other are told to be of one commit, until code changes."""
-    code, results = tmp_path / "code.py", tmp_path / "benchmarks" / "RESULTS.md"
-    results.parent.mkdir()
+    code, results = tmp_path / "code.py", tmp_path / "benchmarks" / written
+    results.parent.mkdir(parents=True)
     for file in (code, results):
         file.write_text("1", encoding="utf-8")
     for command in ("init", "add .", "-c user.name=n -c user.email=e commit -m 1"):
