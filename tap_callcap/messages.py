@@ -14,8 +14,6 @@ from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 
-from tap_callcap.values import decode_json
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -27,8 +25,6 @@ OLDEST = 1.0  # seconds that a record may wait for its block to fill while other
 _LINE_ENDS = {
     mark.encode(): f"\\u{ord(mark):04x}".encode() for mark in ("\x85", "\u2028", "\u2029")
 }
-
-_ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 
 
 class LeanRecordMessage(
@@ -42,10 +38,8 @@ class LeanRecordMessage(
     time_extracted: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The message as other writers than ours want it: its record is a dict."""
+        """The message as other writers than ours want it."""
         present = {name: part for name, part in asdict(self).items() if part is not None}
-        if isinstance(self.record, msgspec.Struct):
-            present["record"] = decode_json(_ENCODER.encode(self.record))
         return {"type": "RECORD", **present}
 
 
@@ -77,6 +71,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
         self._lines = bytearray()
         self._since = 0.0
         self._last_state = b""
@@ -84,9 +79,9 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self.waited = 0.0  # seconds, for whoever reads what is written
         self._stop: Callable[[], NoReturn] | None = None
 
-    def serialize_message(self, message: Message | LeanRecordMessage) -> bytes:  # noqa: PLR6301 - the SDK's signature
+    def serialize_message(self, message: Message | LeanRecordMessage) -> bytes:
         """One message as a line of JSON."""
-        return _ENCODER.encode(message.to_dict()) + b"\n"
+        return self._encoder.encode(message.to_dict()) + b"\n"
 
     def write_message(self, message: Message) -> None:
         """Write `message` behind what is kept; a RECORD is kept itself."""
@@ -110,7 +105,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         end = len(lines)
         try:
             for message in messages:
-                _ENCODER.encode_into(message, lines, end)
+                self._encoder.encode_into(message, lines, end)
                 lines += b"\n"
                 end = len(lines)
         except BaseException:

@@ -58,7 +58,6 @@ class CallcapStream(Stream):
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap, schema=load_schema(self.name))
-        self.tell = tap.write_message
         self.failures: list[str] = []
         self._batches: _Batches | None = None
 
@@ -96,8 +95,18 @@ class CallcapStream(Stream):
 
     @property
     def _is_written_as_it_is(self) -> bool:
-        """Whether nobody looks into the records: no stream map, no flattening, no batch."""
-        return self._batches is None and all(map(_changes_nothing, self.outlets))
+        """Whether nobody looks into the records: no map, flattening, batch or other writer."""
+        return (
+            self._batches is None
+            and self._block_writer is not None
+            and all(map(_changes_nothing, self.outlets))
+        )
+
+    @property
+    def _block_writer(self) -> BlockWriter | None:
+        """The message writer, unless whoever runs the tap has given it another."""
+        writer = self._tap.message_writer
+        return writer if isinstance(writer, BlockWriter) else None
 
     @cached_property
     def _transforms(self) -> list[tuple[str, Transform | None]]:
@@ -108,15 +117,18 @@ class CallcapStream(Stream):
         ]
 
     @abstractmethod
-    def get_chunks(self, context: Context | None) -> Iterable[Sequence[Record]]:
+    def get_chunks(self) -> Iterable[Sequence[Record]]:
         """The records, some at a time."""
 
-    def get_records(self, context: Context | None) -> Iterable[Record]:
+    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002 - the SDK's signature
         """The records, one by one."""
-        return chain.from_iterable(self.get_chunks(context))
+        return chain.from_iterable(self.get_chunks())
 
     def _sync_records(
-        self, context: Context | None = None, *, write_messages: bool = True
+        self,
+        context: Context | None = None,  # noqa: ARG002 - the SDK's signature
+        *,
+        write_messages: bool = True,
     ) -> Generator[Record, Any, None]:
         """Write the records, chunk by chunk, and STATE at the end.
 
@@ -126,7 +138,7 @@ class CallcapStream(Stream):
         with self.get_record_counter() as counter, self.get_sync_timer() as timer:
             for meter in (counter, timer):
                 meter.with_context({})  # no partition, as the SDK has it
-            for records in self._limited(self.get_chunks(context)):
+            for records in self._limited(self.get_chunks()):
                 if write_messages:
                     self._write_records(records)
                 counter.increment(len(records))
@@ -152,17 +164,16 @@ class CallcapStream(Stream):
             for alias, transform in self._transforms
             if (mapped := transform(record) if transform else record) is not None
         ]
-        writer = self._tap.message_writer
-        if isinstance(writer, BlockWriter):
-            writer.write_records(messages)
+        if self._block_writer is not None:
+            self._block_writer.write_records(messages)
         else:
             for message in messages:
-                writer.write_message(message)
+                self._tap.message_writer.write_message(message)
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Write the records to files: the SDK's own would leave out selection, maps, flattening."""
         with self.get_batch_counter() as counter:
-            self._batches = _Batches(self, batch_config, counter)
+            self._batches = _Batches(self, self._tap.write_message, batch_config, counter)
             for record in self._sync_records(context, write_messages=False):
                 self._batches.add(record)
             self._write_state_message()
@@ -171,8 +182,8 @@ class CallcapStream(Stream):
         if self._batches is not None:
             self._batches.write()
         super()._write_state_message()
-        if isinstance(self._tap.message_writer, BlockWriter):
-            self._tap.message_writer.flush()
+        if self._block_writer is not None:
+            self._block_writer.flush()
 
     def put_off(self, line: str) -> None:
         """Fail the run with `line`, once everything else has been read."""
@@ -195,8 +206,14 @@ def _changes_nothing(stream_map: StreamMap) -> bool:
 class _Batches:
     """Records on their way into files, those of each stream map apart."""
 
-    def __init__(self, stream: CallcapStream, batch_config: BatchConfig, counter: Counter) -> None:
-        self._tell = stream.tell
+    def __init__(
+        self,
+        stream: CallcapStream,
+        tell: Callable[[SDKBatchMessage], None],
+        batch_config: BatchConfig,
+        counter: Counter,
+    ) -> None:
+        self._tell = tell
         self._counter = counter
         self._config = batch_config
         self._batcher = Batcher(stream.tap_name, stream.name, batch_config)

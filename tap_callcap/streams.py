@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from singer_sdk.helpers.types import Context
-
     from tap_callcap.records import Record
 
 CHECKED_FOR = timedelta(seconds=20)  # who checks waits for the answer
@@ -45,7 +43,7 @@ class CallsStream(CallcapStream):
 
     _fingerprint: Fingerprint | None = None
 
-    def get_chunks(self, context: Context | None) -> Iterable[Sequence[Record]]:  # noqa: ARG002 - the SDK's signature
+    def get_chunks(self) -> Iterable[Sequence[Record]]:
         """Every call of the range, in the order of its windows; state follows each window."""
         settings = Settings.from_config(self.config)
         is_incremental = self.replication_method == REPLICATION_INCREMENTAL
@@ -169,7 +167,7 @@ class ReferenceStream(CallcapStream):
     access: ClassVar[str]
     """Whose key it needs."""
 
-    def get_chunks(self, context: Context | None) -> Iterable[Sequence[Record]]:  # noqa: ARG002 - the SDK's signature
+    def get_chunks(self) -> Iterable[Sequence[Record]]:
         """Every row; an error is put off, because calls can be read all the same."""
         settings = Settings.from_config(self.config)
         workers = Workers(settings.concurrency)
