@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import click
 
-from tap_callcap.log import one_line, protect_log, traceback_without_values
-from tap_callcap.messages import widen_pipe
+from tap_callcap.redaction import one_line, protect_log, traceback_without_values
+from tap_callcap.singer.writer import widen_pipe
 from tap_callcap.tap import TapCallcap
 
 logger = logging.getLogger("tap-callcap")

@@ -11,16 +11,16 @@ from zoneinfo import ZoneInfo
 
 from singer_sdk import typing as th
 
-from tap_callcap.filters import Filters, filters_schema
-from tap_callcap.hashing import Hashing
-from tap_callcap.values import parse_instant
+from tap_callcap.api.filters import Filters, filters_schema
+from tap_callcap.records.coercion import parse_instant
+from tap_callcap.records.hashing import Hashing
 from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from tap_callcap.schema import JSONSchema
+    from tap_callcap.records.schema import JSONSchema
 
 ENVIRONMENT_PREFIX = "TAP_CALLCAP_"
 TEN_YEARS = 10 * 366 * 24 * 60  # minutes; beyond it arithmetic on dates ends, not the API

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, ClassVar
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
-from tap_callcap.client import Client, NoAccessError
-from tap_callcap.detail import detail_of
-from tap_callcap.fingerprint import Fingerprint
-from tap_callcap.pipeline import CallcapStream
-from tap_callcap.references import csr_row, walk
-from tap_callcap.replication import Checkpoint, Replication
+from tap_callcap.api.client import Client, NoAccessError
+from tap_callcap.api.search import detail_of
+from tap_callcap.records.coercion import UnreadableError, format_instant, parse_instant
 from tap_callcap.settings import UTC_ZONE, Settings
-from tap_callcap.single_calls import SingleCalls
-from tap_callcap.values import UnreadableError, format_instant, parse_instant
+from tap_callcap.singer.stream import CallcapStream
+from tap_callcap.sync.call_ids import SingleCalls
+from tap_callcap.sync.fingerprint import Fingerprint
+from tap_callcap.sync.references import csr_row, walk
+from tap_callcap.sync.replication import Checkpoint, Replication
+from tap_callcap.sync.workers import Workers
 from tap_callcap.windows import ALL_HISTORY
-from tap_callcap.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from tap_callcap.records import Record
+    from tap_callcap.records.shaper import Record
 
 CHECKED_FOR = timedelta(seconds=20)  # who checks waits for the answer
 

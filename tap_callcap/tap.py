@@ -20,13 +20,13 @@ from singer_sdk.helpers._classproperty import classproperty  # noqa: PLC2701 - a
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_callcap.checks import problems
-from tap_callcap.inputs import check_catalog, check_selected, check_state, read_json_object
-from tap_callcap.log import protect_log
-from tap_callcap.messages import BlockWriter
-from tap_callcap.pipeline import CallcapStream
+from tap_callcap.redaction import protect_log
 from tap_callcap.settings import SETTINGS, read_environment
+from tap_callcap.singer.inputs import check_catalog, check_selected, check_state, read_json_object
+from tap_callcap.singer.stream import CallcapStream
+from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.streams import STREAMS, CallsStream
+from tap_callcap.validation import problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
     from singer_sdk.singerlib.encoding import GenericSingerWriter
 
-    from tap_callcap.schema import JSONSchema
+    from tap_callcap.records.schema import JSONSchema
 
 FROM_ENVIRONMENT = "ENV"  # instead of a file
 LONGEST_GOODBYE = 5.0  # seconds from a signal to the end, whatever the target does

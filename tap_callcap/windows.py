@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise, starmap
 from typing import TYPE_CHECKING
 
-from tap_callcap.values import format_instant
+from tap_callcap.records.coercion import format_instant
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

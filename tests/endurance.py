@@ -25,9 +25,16 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from histories import BEGINNING, History, live_through, random_history, read_forward, read_with_tap
-from running import COMMAND, bookmark_of, clean_environment, run_tap
-from tables import head, row
+from support.histories import (
+    BEGINNING,
+    History,
+    live_through,
+    random_history,
+    read_forward,
+    read_with_tap,
+)
+from support.running import COMMAND, bookmark_of, clean_environment, run_tap
+from support.tables import head, row
 from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
 
 if TYPE_CHECKING:

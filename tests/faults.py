@@ -21,18 +21,18 @@ from multiprocessing import Pool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fuzz
-from canaries import found_in
-from fault_runs import LASTING, PATIENCE, TRANSIENT, account, amidst, settings_for
-from fault_server import SLOW_FAULTS, FaultServer, playing
-from hostile_answers import HOSTILE
-from running import run_command
-from tables import head, row
+from support import fuzz
+from support.canaries import found_in
+from support.fault_runs import LASTING, PATIENCE, TRANSIENT, account, amidst, settings_for
+from support.fault_server import SLOW_FAULTS, FaultServer, playing
+from support.hostile_answers import HOSTILE
+from support.running import run_command
+from support.tables import head, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from running import Run
+    from support.running import Run
     from tap_callcap.sandbox import Callcap
 
 REPORT = Path(__file__).parents[1] / "docs" / "faults.md"
@@ -204,7 +204,7 @@ HOSTILE_ANSWERS = """
 ## Hostile answers
 
 Every answer to a search is so. *Read* means that all calls came out as they should; the tests
-compare them field by field ([`test_hostile_answers.py`](../tests/test_hostile_answers.py)).
+compare them field by field ([`test_hostile_answers.py`](../tests/api/test_hostile_answers.py)).
 """
 
 RANDOM_INPUTS = """
@@ -212,7 +212,7 @@ RANDOM_INPUTS = """
 
 Any JSON in any place of an answer and of a call, and any bytes; any JSON in any place of a catalog,
 a state and a config. Each makes a run, and is taken, or refused in one line
-([`fuzz.py`](../tests/fuzz.py); a short run of it is among the tests).
+([`fuzz.py`](../tests/support/fuzz.py); a short run of it is among the tests).
 """
 
 

@@ -16,16 +16,16 @@ from urllib.parse import quote
 
 import pytest
 
-from canaries import CANARIES, HASH_KEY, KEY, NAME, NOTE, NUMBER, RECORDING, found_in, plant
-from fault_server import FaultServer, answer, playing
-from histories import BEGINNING
-from running import Run, clean_environment, discovered, run_command
+from support.canaries import CANARIES, HASH_KEY, KEY, NAME, NOTE, NUMBER, RECORDING, found_in, plant
+from support.fault_server import FaultServer, answer, playing
+from support.histories import BEGINNING
+from support.running import Run, clean_environment, discovered, run_command
 from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fault_server import Act, Seen, Wire
+    from support.fault_server import Act, Seen, Wire
 
 FAST = (sys.executable, Path(__file__).with_name("fast_time.py"))
 DEBUG = {"TAP_CALLCAP_LOGLEVEL": "DEBUG"}

@@ -10,11 +10,11 @@ from unittest.mock import patch
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
-from fast_time import FastTime
-from fault_server import FaultServer, answer, good
-from histories import DirectClient
-from tap_callcap import client as client_module
+from support.fast_time import FastTime
+from support.fault_server import FaultServer, answer, good
+from support.histories import DirectClient
 from tap_callcap import streams
+from tap_callcap.api import client as client_module
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Moods, made_up_calls
 from tap_callcap.streams import CHECKED_FOR, CallsStream
 from tap_callcap.tap import TapCallcap

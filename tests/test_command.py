@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from running import COMMAND, bookmark_of, clean_environment, discovered, run_command, state_at
+from support.running import (
+    COMMAND,
+    bookmark_of,
+    clean_environment,
+    discovered,
+    run_command,
+    state_at,
+)
 from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
 
 if TYPE_CHECKING:

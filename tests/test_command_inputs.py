@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fault_server import FaultServer
-from running import discovered, run_command
+from support.fault_server import FaultServer
+from support.running import discovered, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

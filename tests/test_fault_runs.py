@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canaries import KEY, found_in
-from fault_runs import LASTING, PATIENCE, TRANSIENT, account, amidst, lost, read
-from fault_server import SLOW_FAULTS, FaultServer, playing
 from faults import GONE, REPORT
-from hostile_answers import HOSTILE
-from running import bookmark_of
+from support.canaries import KEY, found_in
+from support.fault_runs import LASTING, PATIENCE, TRANSIENT, account, amidst, lost, read
+from support.fault_server import SLOW_FAULTS, FaultServer, playing
+from support.hostile_answers import HOSTILE
+from support.running import bookmark_of
 
 if TYPE_CHECKING:
-    from fault_server import Act, Seen, Wire
+    from support.fault_server import Act, Seen, Wire
     from tap_callcap.sandbox import Callcap
 
 

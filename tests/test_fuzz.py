@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
-import fuzz
-from canaries import KEY, NUMBER
-from running import state_at
+from support import fuzz
+from support.canaries import KEY, NUMBER
+from support.running import state_at
 from tap_callcap.tap import TapCallcap
 
 

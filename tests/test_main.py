@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from histories import KillableWriter
-from running import discovered
+from support.histories import KillableWriter
+from support.running import discovered
 from tap_callcap import __main__ as command
 from tap_callcap import tap
-from tap_callcap.messages import BlockWriter
 from tap_callcap.sandbox import CallBook, Sandbox
+from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:

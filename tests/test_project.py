@@ -14,10 +14,17 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from running import about
-from tap_callcap.checks import problems
+from support.running import about
+from support.written_settings import (
+    CHECKOUT,
+    KINDS,
+    PROPERTIES,
+    WRITTEN,
+    brought_up_to_date,
+    type_of,
+)
 from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS, read_environment
-from written_settings import CHECKOUT, KINDS, PROPERTIES, WRITTEN, brought_up_to_date, type_of
+from tap_callcap.validation import problems
 
 if TYPE_CHECKING:
     from pathlib import Path

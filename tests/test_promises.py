@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from histories import BEGINNING, History, live_through, random_history, read_with_tap
-from running import bookmark_of, expected_record, run_command, run_tap, state_at
-from tap_callcap import replication
+from support.histories import BEGINNING, History, live_through, random_history, read_with_tap
+from support.running import bookmark_of, expected_record, run_command, run_tap, state_at
 from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Moods, Sandbox, made_up_calls
+from tap_callcap.sync import replication
 
 if TYPE_CHECKING:
     from pathlib import Path

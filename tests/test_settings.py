@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
-from copy import deepcopy
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_callcap.checks import problems
-from tap_callcap.filters import Filters
-from tap_callcap.hashing import Hashing
+from support.whole_schema import KEY, WHOLE_SCHEMA
+from tap_callcap.api.filters import Filters
+from tap_callcap.records.hashing import Hashing
 from tap_callcap.settings import SETTINGS, Settings, read_environment
-from tap_callcap.tap import TapCallcap
+from tap_callcap.validation import problems
 from tap_callcap.windows import MINUTE
 
-if TYPE_CHECKING:
-    from tap_callcap.schema import JSONSchema
-
 UTC = timezone.utc
-KEY = {"api_key": "0123456789abcdef"}
-WHOLE_SCHEMA: JSONSchema = deepcopy(SETTINGS)
-TapCallcap.append_builtin_config(WHOLE_SCHEMA)
 DATE = "must be a date and time, such as 2024-01-01T00:00:00Z"
 ADDRESS = "must be an address, such as https://api.callcap.com/v2"
 NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)

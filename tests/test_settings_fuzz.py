@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import seeded
-from tap_callcap.checks import problems
-from tap_callcap.filters import FILTERS
+from support import seeded
+from support.whole_schema import KEY, WHOLE_SCHEMA
+from tap_callcap.api.filters import FILTERS
 from tap_callcap.settings import Settings
+from tap_callcap.validation import problems
 from tap_callcap.windows import MINUTE
-from test_settings import KEY, WHOLE_SCHEMA
 
 SEEDED = settings(seeded.SEEDED, max_examples=300)
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-import seeded
-from tap_callcap.values import format_instant
+from support import seeded
+from tap_callcap.records.coercion import format_instant
 from tap_callcap.windows import (
     AIM_PAGES,
     ALL_HISTORY,

@@ -9,10 +9,10 @@
 from __future__ import annotations
 
 import requests
-import singer
-from singer import metadata, utils
 
+import singer
 from asked import SCHEMA, params, read_json
+from singer import metadata, utils
 
 
 def main() -> None:

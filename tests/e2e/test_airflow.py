@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from running import COMMAND, bookmark_of, clean_environment
+from support.running import COMMAND, bookmark_of, clean_environment
 from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
 from targets.databases import PostgreSQL
 from targets.environments import CHECKOUT, Environment, environment

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from meltano_project import MeltanoError, MeltanoProject
+from tap_callcap.records.schema import load_schema
 from tap_callcap.sandbox import (
     VENDOR_EXAMPLE,
     Answer,
@@ -20,13 +21,12 @@ from tap_callcap.sandbox import (
     Sandbox,
     made_up_calls,
 )
-from tap_callcap.schema import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tap_callcap.schema import JSONSchema
+    from tap_callcap.records.schema import JSONSchema
 
 pytestmark = [
     pytest.mark.e2e,

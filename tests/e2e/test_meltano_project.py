@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from meltano_project import CHECKOUT, MeltanoProject
-from running import bookmark_of
+from support.running import bookmark_of
 from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 from targets.databases import BigQuery, DuckDB, PostgreSQL, Snowflake
 from targets.files import CSV, JSONLines, Parquet

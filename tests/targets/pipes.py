@@ -7,7 +7,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from running import COMMAND, clean_environment, discovered
+from support.running import COMMAND, clean_environment, discovered
 
 if TYPE_CHECKING:
     from targets.loader import Loader

@@ -7,15 +7,15 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from running import expected_record
+from support.running import expected_record
+from tap_callcap.records.schema import load_schema
 from tap_callcap.sandbox.call import CALL_FIELDS
-from tap_callcap.schema import load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tap_callcap.records.schema import JSONSchema
     from tap_callcap.sandbox import Call
-    from tap_callcap.schema import JSONSchema
     from targets.loader import Loader
 
 SCHEMA: JSONSchema = load_schema("calls")

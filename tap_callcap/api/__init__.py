@@ -1,0 +1,1 @@
+"""Callcap's API: the only package that knows HTTP."""

@@ -1,0 +1,251 @@
+"""What an answer of Callcap says: pure, from bytes and codes to a page.
+
+An answer that contradicts itself is not believed: it raises `RetriableAPIError`, and the client
+asks again. No message here holds a body, a query or a key.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from decimal import InvalidOperation
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import asdict
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+
+from tap_callcap.records.coercion import JSON, UnreadableError, decode_json, is_decodable_in_parts
+from tap_callcap.records.shaper import decoded, version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_callcap.records.shaper import Call
+
+FIRST_DAY = date(2000, 1, 1)  # search_startdate, always sent: it defaults to one day back
+
+
+class ForeignZoneError(FatalAPIError):
+    """Callcap answered in another zone than the one it was asked in."""
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of a search.
+
+    `total_records` and `last_page` speak of the whole search; `clock` is the latest instant, UTC
+    by the server's clock, at which the search had surely not begun; `returned` is how many calls
+    came, which whoever reads them takes out, so that a page is in memory no longer than needed.
+    """
+
+    number: int
+    last_page: int
+    total_records: int
+    calls: list[Call]
+    clock: datetime
+    returned: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count the calls while all are there."""
+        self.returned = len(self.calls)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether this one answer holds all that the search found."""
+        return self.last_page <= 1 and self.returned == self.total_records
+
+
+@dataclass(frozen=True, slots=True)
+class NothingFound:
+    """An answer without a page: the search found nothing, its set shrank, or so it is said."""
+
+    code: int
+    status: str
+    clock: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: HTTP code, decoded body (None where there is none), the server's clock."""
+
+    code: int
+    body: JSON
+    clock: datetime
+
+
+def read_page(answer: Answer, number: int) -> Page | NothingFound:
+    """The page that `answer` holds, or the word that there is none (any more).
+
+    Raises:
+        RetriableAPIError: If it contradicts itself or is not page `number`.
+    """
+    if answer.code != HTTPStatus.OK:
+        status = str(answer.body["status"]) if answer.body else ""
+        return NothingFound(answer.code, status, answer.clock)
+    pagination = answer.body.get("pagination")
+    if not isinstance(pagination, dict):
+        msg = "the answer has no pagination"
+        raise RetriableAPIError(msg)
+    calls = answer.body.get("call")
+    calls = [calls] if isinstance(calls, dict) and calls else calls or []
+    total, last_page = _count(pagination, "total_records"), _count(pagination, "last_page")
+    if number > max(last_page, 1):
+        return NothingFound(answer.code, "success", answer.clock)
+    if not isinstance(calls, list):
+        msg = "`call` is not a list"
+    elif not total and not calls and last_page <= 1:
+        return Page(number, last_page, 0, [], answer.clock)  # whatever else it says of no call
+    elif _count(pagination, "page") != number:
+        msg = f"the answer is not page {number}"
+    elif _count(pagination, "records_returned") != len(calls):
+        msg = f"page {number} does not hold as many calls as it says"
+    elif not calls and (number == 1 or number < last_page):
+        msg = f"page {number} of {last_page} is empty"
+    elif len(calls) > total:
+        msg = f"page {number} holds more calls than the whole search"
+    else:
+        return Page(number, last_page, total, calls, answer.clock)
+    raise RetriableAPIError(msg)
+
+
+def _count(pagination: Mapping[str, JSON], name: str) -> int:
+    """A number of the pagination; a server that writes numbers as strings is understood."""
+    value = pagination.get(name)
+    if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value.strip(), re.ASCII):
+        value = int(value)
+    if type(value) is not int or not 0 <= value < 10**18:
+        msg = f"pagination.{name} is not a count"
+        raise RetriableAPIError(msg)
+    return value
+
+
+def read_call(answer: Answer, call_id: str, zone: ZoneInfo) -> Call | None:
+    """The one call that `answer` holds, in a list, as an object or at the top; none without one.
+
+    Raises:
+        RetriableAPIError: If it is another call, more than one, or none that can be read.
+        FatalAPIError: If its times cannot be read, as `check_zone` says.
+    """
+    if answer.code != HTTPStatus.OK:
+        return None
+    around = {"status", "search", "pagination"}
+    at_the_top = {name: value for name, value in answer.body.items() if name not in around}
+    calls = answer.body.get("call", at_the_top)
+    call, *others = (calls if isinstance(calls, list) else [calls]) or [None]
+    if not call:
+        return None
+    check_zone(answer.body, zone)
+    try:
+        call = decoded(call)
+        version = version_of(call, zone)
+    except UnreadableError as error:
+        raise RetriableAPIError(str(error)) from None
+    if version[0] != call_id or others:
+        msg = "the answer is not the call that was asked for"
+        raise RetriableAPIError(msg)
+    return call
+
+
+def read_rows(answer: Answer, name: str) -> list[JSON] | None:
+    """What `answer` lists under `name`, none where it lists nothing of that name.
+
+    Raises:
+        RetriableAPIError: If that is no list.
+    """
+    if answer.code == HTTPStatus.NO_CONTENT:
+        return []
+    if answer.code != HTTPStatus.OK or name not in answer.body:
+        return None
+    rows = answer.body[name] or []
+    if not isinstance(rows, list):
+        msg = f"`{name}` is not a list"
+        raise RetriableAPIError(msg)
+    return rows
+
+
+def account_ids(body: Mapping[str, JSON]) -> tuple[str, ...]:
+    """Ids of the accounts that an answer lists, in order; none where it lists none."""
+    children = body.get("children")
+    listed = children if isinstance(children, list) else []
+    ids = (child.get("account_id") for child in listed if isinstance(child, dict))
+    return tuple(sorted(str(id_) for id_ in ids if id_))
+
+
+def check_zone(body: Mapping[str, JSON], asked: ZoneInfo) -> None:
+    """Check that the answer is in the zone asked for: its times say none.
+
+    Raises:
+        FatalAPIError: If it says no zone.
+        ForeignZoneError: If it says another one.
+    """
+    search = body.get("search")
+    echo = search.get("timezone") if isinstance(search, dict) else None
+    if not isinstance(echo, str) or not echo:
+        msg = (
+            "Callcap's answer does not say its timezone, so its times cannot be read: "
+            "check that api_url is the address of API v2"
+        )
+        raise FatalAPIError(msg)
+    if not is_same_zone(echo, asked.key):
+        msg = f"Callcap was asked in {asked.key} and answered in another zone: check timezone"
+        raise ForeignZoneError(msg)
+
+
+@lru_cache
+def is_same_zone(one: str, other: str) -> bool:
+    """Whether two IANA names have had the same wall clock since the first day asked for."""
+    if one.casefold() == other.casefold():
+        return True
+    try:
+        zones = ZoneInfo(one), ZoneInfo(other)
+    except (KeyError, ValueError, OSError):
+        return False
+    start = datetime.combine(FIRST_DAY, datetime.min.time(), timezone.utc)
+    days = (start + timedelta(hours=12 * half) for half in range(2 * 366 * 40))
+    walls = ([day.astimezone(zone).utcoffset() for zone in zones] for day in days)
+    return all(first == second for first, second in walls)
+
+
+def decode_answer(body: bytes | bytearray, charset: str | None) -> JSON:
+    """The JSON value in `body`; calls in a list stay undecoded where they can.
+
+    It raises what `decode_json` does.
+    """
+    try:
+        if is_decodable_in_parts(body, charset):
+            page = _PAGE_DECODER.decode(body)
+            return {name: part for name, part in asdict(page).items() if part is not None}
+    except (msgspec.MsgspecError, InvalidOperation):
+        pass  # not the page of a search, or not strict JSON
+    return decode_json(body, charset)
+
+
+class _PageBody(msgspec.Struct):
+    """The page of a search, as far as the tap reads it."""
+
+    call: list[msgspec.Raw]
+    status: JSON = None
+    message: JSON = None
+    pagination: JSON = None
+    search: JSON = None
+
+
+_PAGE_DECODER = msgspec.json.Decoder(_PageBody)
+
+
+def scrub_message(vendor: Mapping[str, JSON]) -> str:
+    """`status` and `message` of the vendor's error, without what may speak of a person.
+
+    Words in lower case are kept: no numbers, no addresses, and no names, which are capitalized.
+    """
+    said = " ".join(str(vendor.get(name) or "") for name in ("status", "message")).split()
+    safe = " ".join(word if _PLAIN_WORD.fullmatch(word) else "…" for word in said)
+    return f" ({safe[:200]})" if safe else ""
+
+
+_PLAIN_WORD = re.compile(r"[(\"'`]?[a-z_'-]+[.,:;!?)\"'`]{0,2}")

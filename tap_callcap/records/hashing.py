@@ -1,0 +1,133 @@
+"""Personal fields as tokens: equal values stay equal, and nobody can read them. Pure.
+
+A token is the HMAC-SHA-256 of the field's text in a record, in hexadecimal. Without its key nobody
+finds the telephone number behind a token, not even by trying all that there are.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from singer_sdk.exceptions import ConfigurationError
+
+from tap_callcap.records.coercion import UnreadableError, json_text, kind_of
+from tap_callcap.records.shapes import EXTRA, Array, Object, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_callcap.records.coercion import JSON, Reading
+    from tap_callcap.records.schema import JSONSchema
+    from tap_callcap.records.shapes import Shape
+
+HASHED = "hashed"  # the kind of such a value
+OF_TEXT = frozenset({"string", "json"})  # kinds that can be hashed: a token is a text
+TELEPHONE_NUMBERS = frozenset({
+    "caller.caller_id",
+    "accounts.campaign.callcap_number",
+    "accounts.campaign.dialed_number",
+    "accounts.campaign.destination_number",
+})
+LONG_NUMBER = 11  # digits of a North American number with its country code
+
+
+@dataclass(frozen=True, slots=True)
+class Hashing:
+    """Which fields become tokens, by paths such as `summaries[].text`, and by what key."""
+
+    paths: frozenset[str] = frozenset()
+    key: str = ""
+
+    def applied_to(self, shape: Object) -> Object:
+        """`shape`, with tokens for those fields.
+
+        Raises:
+            ConfigurationError: If one of them is no text in it.
+        """
+        return self._object(shape, "")
+
+    def _object(self, shape: Object, prefix: str) -> Object:
+        fields = (
+            replace(field, shape=self._shape(field.shape, prefix + field.name))
+            for field in shape.fields
+        )
+        return replace(shape, fields=tuple(fields))
+
+    def _shape(self, shape: Shape, path: str) -> Shape:
+        match shape:
+            case Object():
+                return self._object(shape, f"{path}.")
+            case Array(items):
+                return Array(self._shape(items, f"{path}[]"))
+            case Value(kind, reading) if path in self.paths:
+                if kind not in OF_TEXT:
+                    msg = f"Setting hash_fields has {path}, which is no text in the catalog"
+                    raise ConfigurationError(msg)
+                return Value(HASHED, self._hashed(reading, path in TELEPHONE_NUMBERS))
+        return shape
+
+    def _hashed(self, reading: Reading, is_number: bool) -> Reading:  # noqa: FBT001 - one caller
+        """The reading that makes a token of what `reading` makes of a value."""
+        key = self.key.encode()
+
+        def read(value: JSON) -> JSON:
+            try:
+                text = reading(value)
+            except UnreadableError:
+                text = json_text(value)  # in `_extra` it could be read
+            if not text or text.isspace():
+                return text
+            plain = one_form(text) if is_number else text
+            return hmac.digest(key, plain.encode(), "sha256").hex()
+
+        return read
+
+
+NO_HASHING = Hashing()
+
+
+def one_form(number: str) -> str:
+    """A telephone number by its digits alone, without the country code of North America."""
+    digits = re.sub(r"\D", "", number, flags=re.ASCII)
+    if len(digits) == LONG_NUMBER and digits.startswith("1"):
+        return digits[1:]
+    return digits or number.strip()
+
+
+def is_private(shape: Shape) -> bool:
+    """Whether a value in the place of `shape` may hold what is hashed or was left out."""
+    if isinstance(shape, Object):
+        return bool(shape.passed_over) or any(is_private(field.shape) for field in shape.fields)
+    if isinstance(shape, Array):
+        return is_private(shape.items)
+    return shape.kind == HASHED
+
+
+def problem_with(path: str, schema: JSONSchema) -> str | None:
+    """Why the field at `path` of records with `schema` cannot be hashed, if it cannot."""
+    kinds = dict(_fields_of(schema, ""))
+    if path not in kinds:
+        near = get_close_matches(path, kinds, n=1)
+        hint = f"did you mean {near[0]}?" if near else "see the paths in --discover"
+        return f"has {path!r}, which is no field: {hint}"
+    if path in schema["required"]:
+        return f"has {path!r}, which is a key"
+    if kinds[path] not in OF_TEXT:
+        return f"has {path!r}, which is no text"
+    return None
+
+
+def _fields_of(schema: JSONSchema, path: str) -> Iterator[tuple[str, str]]:
+    """Paths of the plain fields of `schema`, each with its kind."""
+    if "object" in schema["type"]:
+        for name, part in schema["properties"].items():
+            if name != EXTRA:
+                yield from _fields_of(part, f"{path}.{name}" if path else name)
+    elif "array" in schema["type"]:
+        yield from _fields_of(schema["items"], f"{path}[]")
+    else:
+        yield path, kind_of(schema)

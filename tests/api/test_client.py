@@ -1,0 +1,266 @@
+"""One exchange with Callcap: what is asked, and what each answer is read as."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_sdk.exceptions import FatalAPIError
+
+from support.asking import (
+    CALLS,
+    KEY,
+    UTC,
+    WINDOW,
+    ask,
+    client_of,
+    failure_of,
+    page_of,
+)
+from support.fault_server import FaultServer, answer, compressed, good, redirect
+from support.seeded import SEEDED
+from tap_callcap.api import transport as wire
+from tap_callcap.api.client import BadRequestError, Search
+from tap_callcap.api.responses import ForeignZoneError, NothingFound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from requests import Response
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end"),
+    [
+        pytest.param("UTC", "2026-07-01 04:59", "2026-11-01 06:31", id="utc"),
+        pytest.param("US/Arizona", "2026-06-30 21:59", "2026-10-31 23:31", id="arizona"),
+        pytest.param("US/Central", "2026-06-30 23:59", "2026-11-01 01:31", id="central"),
+    ],
+)
+def test_a_search_is_asked_for_exactly(zone: str, start: str, end: str) -> None:
+    """A window is asked for in the zone's wall clock, with a minute around it, and all dates."""
+    search = Search(ZoneInfo(zone), date(2026, 11, 26), 500, "all,notes")
+    with FaultServer(answer(204)) as server:
+        client_of(server).calls(search, WINDOW, 3)
+    assert server.seen[0].method == "GET"
+    assert server.seen[0].path == "/v2/get/calls/"
+    assert server.seen[0].query == {
+        "search_last_modified_start": start,
+        "search_last_modified_end": end,
+        "search_startdate": "2000-01-01",
+        "search_enddate": "2026-11-26",
+        "search_timezone": zone,
+        "order": "oldest",
+        "detail": "all,notes",
+        "show": "500",
+        "page": "3",
+    }
+
+
+def test_the_headers_say_who_asks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The key goes as a bearer's, whatever a .netrc has for that host; no cookie comes back."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with FaultServer(good(headers={"Set-Cookie": "session=1; Path=/"})) as server:
+        client = client_of(server, api_url=server.url + "/")
+        ask(client)
+        ask(client)
+    for seen in server.seen:
+        assert seen.path == "/v2/get/calls/"
+        assert seen.headers["Authorization"] == f"Bearer {KEY}"
+        assert seen.headers["Accept"] == "application/json"
+        assert seen.headers["User-Agent"] == "tap-callcap/test"
+        assert "Cookie" not in seen.headers
+
+
+@pytest.mark.parametrize("act", [good(CALLS), compressed(CALLS)], ids=["plain", "gzip in chunks"])
+def test_a_page_is_read(act: Any) -> None:
+    """The calls of a page come out as the API sent them."""
+    with FaultServer(act) as server:
+        page = page_of(client_of(server))
+    assert (page.number, page.last_page, page.total_records) == (1, 1, 1)
+    assert [msgspec.json.decode(call) for call in page.calls] == CALLS
+
+
+def test_a_connection_is_kept() -> None:
+    """Requests after each other share a connection, whatever they are answered."""
+    script = (good(CALLS), compressed(CALLS), answer(404, '{"status": "none"}'), answer(204))
+    with FaultServer(*script, answer(401, "{}"), answer(400, "<html>")) as server:
+        client = client_of(server)
+        for _ in script:
+            ask(client)
+        for _ in range(2):
+            failure_of(client)
+        for _ in range(10):
+            client.accounts()
+    assert len(server.seen) == 16
+    assert server.connections == 1
+
+
+def test_threads_share_a_client() -> None:
+    """Each of several threads keeps a connection of its own, and gets its own answers."""
+    with FaultServer() as server, ThreadPoolExecutor(4) as pool:
+        client = client_of(server, connections=4)
+        pages = pool.map(lambda _: page_of(client), range(100))
+        assert all(page.number == 1 for page in pages)
+    assert len(server.seen) == 100
+    assert server.connections <= 4
+
+
+FINAL = {
+    300: "the API has moved: set api_url to its new address",
+    304: "the API has moved: set api_url to its new address",
+    400: "it refuses the request: check timezone, page_size and filters",
+    401: "the key is not valid: check api_key",
+    403: "the key may not read this: check what its login may see",
+    404: "there is no such address: check api_url",
+    407: "the proxy wants to know who asks: check HTTPS_PROXY",
+    410: "check api_url",
+    206: "check api_url",
+}
+
+
+@pytest.mark.parametrize("code", FINAL)
+def test_a_final_answer_is_not_asked_for_again(code: int) -> None:
+    """What another try cannot mend is one line at once: what happened, where, what to do."""
+    with FaultServer(answer(code, "<html>" if code != 304 else "")) as server:
+        message = failure_of(client_of(server))
+    assert message == f"Callcap answered {code} to GET /v2/get/calls/; {FINAL[code]}"
+    assert len(server.seen) == 1
+
+
+def test_a_400_is_told_apart() -> None:
+    """A refused request has an error of its own: another zone or window may do."""
+    with FaultServer(answer(400)) as server, pytest.raises(BadRequestError):
+        ask(client_of(server))
+
+
+def test_the_vendors_words_are_scrubbed() -> None:
+    """Of an error's body, status and message are shown, without numbers, mails and the key."""
+    said = (
+        f'{{"status": "unauthorized", "message": "Key {KEY} of +1 602-555-0100, bo@x.org, is bad"}}'
+    )
+    with FaultServer(answer(401, said)) as server:
+        message = failure_of(client_of(server))
+    assert message == (
+        "Callcap answered 401 to GET /v2/get/calls/ (unauthorized … … of … … … is bad); "
+        "the key is not valid: check api_key"
+    )
+
+
+def test_a_redirect_takes_the_key_nowhere() -> None:
+    """A redirect to this host or to another is an error: it would lose the query, or the key."""
+    with FaultServer() as elsewhere:
+        for code in (301, 302, 303, 307, 308):
+            for location in ("/v2/other/", f"http://localhost:{elsewhere.port}/v2/get/calls/"):
+                with FaultServer(redirect(location, code)) as server:
+                    assert "the API has moved: set api_url" in failure_of(client_of(server))
+                assert len(server.seen) == 1
+    assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "status"),
+    [(404, '{"status": "nothing", "message": "No calls"}', "nothing"), (204, "", "")],
+    ids=["404 with a status", "204"],
+)
+def test_nothing_found_is_an_answer(code: int, body: str, status: str) -> None:
+    """A 204, and a 404 that says its status in JSON, are handed on for the reader to judge."""
+    with FaultServer(answer(code, body)) as server:
+        nothing = ask(client_of(server))
+    assert isinstance(nothing, NothingFound)
+    assert (nothing.code, nothing.status) == (code, status)
+
+
+@pytest.mark.parametrize("body", ["", '{"message": "x"}', '["status"]', "<html>"])
+def test_another_404_is_an_error(body: str) -> None:
+    """A 404 without a status in JSON comes from something else than the API."""
+    with FaultServer(answer(404, body)) as server:
+        assert "Callcap answered 404" in failure_of(client_of(server))
+
+
+def test_accounts_must_answer() -> None:
+    """The control request takes nothing but a success."""
+    with FaultServer(good(), answer(404, '{"status": "x"}'), answer(204)) as server:
+        client = client_of(server)
+        client.accounts()
+        for code in (404, 204):
+            with pytest.raises(FatalAPIError, match=f"answered {code} to GET /v2/get/accounts/; "):
+                client.accounts()
+    assert {(seen.path, len(seen.query)) for seen in server.seen} == {("/v2/get/accounts/", 0)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "error"), [("US/Central", ForeignZoneError), ("", FatalAPIError)], ids=["other", "no"]
+)
+def test_the_zone_of_an_answer_is_checked(zone: str, error: type[Exception]) -> None:
+    """An answer in another zone, or in none that it names, is an error at once."""
+    body = f'{{"status": "success", "search": {{"timezone": "{zone}"}}}}'
+    with FaultServer(answer(200, body)) as server, pytest.raises(error, match="timezone"):
+        ask(client_of(server))
+    assert len(server.seen) == 1
+
+
+def test_the_servers_clock_is_before_the_search() -> None:
+    """The clock is the answer's Date less the time that the exchange took."""
+
+    def slow(*args: Any) -> bool:
+        time.sleep(0.2)
+        return good(headers={"Date": "Tue, 24 Nov 2026 10:00:00 GMT"})(*args)
+
+    with FaultServer(slow) as server:
+        page = page_of(client_of(server))
+    stamped = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    assert stamped - timedelta(seconds=2) < page.clock <= stamped - timedelta(seconds=0.2)
+
+
+@pytest.mark.parametrize("text", ["Tue, 24 Nov 2026 10:00:00", "Tue, 24 Nov 2026 11:00:00 +0100"])
+def test_a_date_is_read_in_its_zone(text: str) -> None:
+    """A Date with an offset keeps to it; one without means UTC, not this machine's zone."""
+    with FaultServer(good(headers={"Date": text})) as server:
+        page = page_of(client_of(server))
+    assert abs(page.clock - datetime(2026, 11, 24, 10, tzinfo=UTC)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "Tue, 24 Nov 99999999999 10:00:00 GMT"])
+def test_without_a_date_this_machines_clock_serves(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where an answer has no readable Date, the clock is this machine's, and that is said once."""
+    with FaultServer(after=good(headers={"Date": text})) as server:
+        client = client_of(server)
+        before = datetime.now(UTC)
+        clocks = [page_of(client).clock for _ in range(2)]
+    assert before - timedelta(seconds=5) < clocks[0] < clocks[1] < datetime.now(UTC)
+    assert [line.getMessage() for line in caplog.records] == [
+        "Callcap's answers have no Date: this machine's clock is used"
+    ]
+
+
+@SEEDED
+@given(st.lists(st.binary(min_size=1, max_size=40)))
+def test_a_body_is_read_to_the_byte(blocks: list[bytes]) -> None:
+    """However its blocks lie in the room that is made for it."""
+    coming = iter(blocks)
+    raw = SimpleNamespace(read1=lambda _, decode_content: next(coming, b""))  # noqa: ARG005 - a keyword
+    with patch.object(wire, "ROOM", 16):
+        body = wire.read_body(cast("Response", SimpleNamespace(headers={}, raw=raw)))
+    assert body == b"".join(blocks)
+
+
+def test_a_body_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More bytes than a page can have are not read, so that memory stays bounded."""
+    monkeypatch.setattr(wire, "LARGEST_BODY", 1000)
+    with FaultServer(answer(200, b" " * 1000 + b"{}")) as server:
+        assert failure_of(client_of(server)).endswith("lower page_size")
+    assert len(server.seen) == 1

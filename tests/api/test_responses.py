@@ -1,0 +1,295 @@
+"""What an answer of Callcap says, by every reading of its documents, and what is not believed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+
+from tap_callcap.api.responses import (
+    Answer,
+    ForeignZoneError,
+    NothingFound,
+    Page,
+    check_zone,
+    is_same_zone,
+    read_page,
+    scrub_message,
+)
+
+if TYPE_CHECKING:
+    from tap_callcap.records.coercion import JSON
+
+CLOCK = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
+CALLS = [{"call_id": "1"}, {"call_id": "2"}]
+ABSENT = object()
+
+
+def answer(call: object = ABSENT, **pagination: object) -> Answer:
+    """A 200 with page 1 of 1 of two calls, but for what is given; `ABSENT` leaves a field out."""
+    counts = {
+        "page": 1,
+        "last_page": 1,
+        "records_returned": 2,
+        "show": 1000,
+        "total_records": 2,
+        **pagination,
+    }
+    body = {
+        "status": "success",
+        "pagination": {name: count for name, count in counts.items() if count is not ABSENT},
+        "call": call,
+    }
+    return Answer(200, {name: part for name, part in body.items() if part is not ABSENT}, CLOCK)
+
+
+def test_a_page_of_many_is_read() -> None:
+    """A page says where it is in its search, and what the server's clock was."""
+    page = read_page(answer(CALLS, page=2, last_page=3, total_records=6), 2)
+    assert page == Page(2, 3, 6, CALLS, CLOCK)
+    assert isinstance(page, Page)
+    assert not page.is_snapshot
+
+
+@pytest.mark.parametrize(
+    ("page", "is_snapshot"),
+    [
+        (Page(1, 1, 2, CALLS, CLOCK), True),
+        (Page(1, 0, 0, [], CLOCK), True),
+        (Page(1, 2, 2, CALLS, CLOCK), False),
+        (Page(1, 1, 3, CALLS, CLOCK), False),
+    ],
+    ids=["all on one page", "empty", "more pages", "more calls"],
+)
+def test_one_answer_with_all_calls_is_a_snapshot(page: Page, is_snapshot: bool) -> None:
+    """Only an answer of one page, with as many calls as it speaks of, is whole by itself."""
+    assert page.is_snapshot is is_snapshot
+
+
+def test_counts_may_come_as_texts() -> None:
+    """A server that writes numbers as strings is understood."""
+    texts = answer(CALLS, page="2", last_page=" 2 ", records_returned="2", total_records="4")
+    assert read_page(texts, 2) == Page(2, 2, 4, CALLS, CLOCK)
+
+
+def test_a_single_call_may_come_as_an_object() -> None:
+    """A server may write a list of one as the one."""
+    one = answer(CALLS[0], records_returned=1, total_records=1)
+    assert read_page(one, 1) == Page(1, 1, 1, CALLS[:1], CLOCK)
+
+
+@pytest.mark.parametrize("call", [ABSENT, None, [], {}, ""], ids=["absent", "null", *"[", "{", '"'])
+@pytest.mark.parametrize("last_page", [0, 1, "0"], ids=repr)
+@pytest.mark.parametrize("page", [0, 1, ABSENT], ids=["0", "1", "absent"])
+def test_an_empty_search_is_an_empty_page(call: object, last_page: object, page: object) -> None:
+    """However an API writes that there are no calls, an empty page comes out."""
+    empty = answer(call, page=page, last_page=last_page, records_returned=0, total_records=0)
+    assert read_page(empty, 1) == Page(1, int(str(last_page)), 0, [], CLOCK)
+
+
+def test_the_last_page_may_be_empty() -> None:
+    """Its calls may have left the search since its total was counted."""
+    last = answer([], page=2, last_page=2, records_returned=0, total_records=2)
+    assert read_page(last, 2) == Page(2, 2, 2, [], CLOCK)
+
+
+@pytest.mark.parametrize(
+    ("last_page", "number"), [(2, 3), (1, 2), (0, 2)], ids=["one less", "one left", "none left"]
+)
+def test_a_page_beyond_the_last_is_nothing_found(last_page: int, number: int) -> None:
+    """The search shrank since its last page was known: no contradiction, but no page."""
+    gone = read_page(answer(CALLS, page=1, last_page=last_page), number)
+    assert gone == NothingFound(200, "success", CLOCK)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (Answer(204, None, CLOCK), NothingFound(204, "", CLOCK)),
+        (Answer(404, {"status": "nothing"}, CLOCK), NothingFound(404, "nothing", CLOCK)),
+        (Answer(404, {"status": 404}, CLOCK), NothingFound(404, "404", CLOCK)),
+    ],
+    ids=["204", "404", "404 with a number"],
+)
+def test_an_empty_search_may_be_another_code(found: Answer, expected: NothingFound) -> None:
+    """An API may say by 204 or 404 that a search found nothing."""
+    assert read_page(found, 1) == expected
+
+
+CONTRADICTIONS = {
+    "pagination absent": (
+        Answer(200, {"status": "success"}, CLOCK),
+        1,
+        "the answer has no pagination",
+    ),
+    "pagination empty": (Answer(200, {"pagination": ""}, CLOCK), 1, "the answer has no pagination"),
+    "call a text": (answer("canary"), 1, "`call` is not a list"),
+    "call a number": (answer(5, total_records=0), 1, "`call` is not a list"),
+    "an earlier page": (answer(CALLS, page=1, last_page=2), 2, "the answer is not page 2"),
+    "a later page": (answer(CALLS, page=2), 1, "the answer is not page 1"),
+    "fewer calls than said": (
+        answer(CALLS[:1]),
+        1,
+        "page 1 does not hold as many calls as it says",
+    ),
+    "no calls though some said": (answer([]), 1, "page 1 does not hold as many calls as it says"),
+    "total without calls": (answer([], records_returned=0), 1, "page 1 of 1 is empty"),
+    "pages without calls": (
+        answer([], records_returned=0, total_records=0, last_page=2),
+        1,
+        "page 1 of 2 is empty",
+    ),
+    "a hole in the middle": (
+        answer([], records_returned=0, page=2, last_page=3),
+        2,
+        "page 2 of 3 is empty",
+    ),
+    "more calls than total": (
+        answer(CALLS, total_records=1),
+        1,
+        "page 1 holds more calls than the whole search",
+    ),
+    "calls in an empty search": (
+        answer(CALLS, total_records=0),
+        1,
+        "page 1 holds more calls than the whole search",
+    ),
+    "total absent": (
+        answer(CALLS, total_records=ABSENT),
+        1,
+        "pagination.total_records is not a count",
+    ),
+    "total negative": (
+        answer(CALLS, total_records=-1),
+        1,
+        "pagination.total_records is not a count",
+    ),
+    "total beyond any account": (
+        answer(CALLS, total_records=10**18),
+        1,
+        "pagination.total_records is not a count",
+    ),
+    "total a boolean": (
+        answer(CALLS, total_records=True),
+        1,
+        "pagination.total_records is not a count",
+    ),
+    "pages a word": (answer(CALLS, last_page="canary"), 1, "pagination.last_page is not a count"),
+    "pages in other digits": (
+        answer(CALLS, last_page="٣"),
+        1,
+        "pagination.last_page is not a count",
+    ),
+    "pages beyond belief": (
+        answer(CALLS, last_page="9" * 19),
+        1,
+        "pagination.last_page is not a count",
+    ),
+    "page null": (answer(CALLS, page=None), 1, "pagination.page is not a count"),
+    "page a fraction": (answer(CALLS, page=Decimal("1.5")), 1, "pagination.page is not a count"),
+    "returned a list": (
+        answer(CALLS, records_returned=[2]),
+        1,
+        "pagination.records_returned is not a count",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("contradiction", "number", "message"), CONTRADICTIONS.values(), ids=CONTRADICTIONS
+)
+def test_a_contradiction_is_asked_again(contradiction: Answer, number: int, message: str) -> None:
+    """An answer that is at odds with itself is not believed, and not shown."""
+    with pytest.raises(RetriableAPIError) as caught:
+        read_page(contradiction, number)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("asked", "echo"),
+    [
+        ("UTC", "UTC"),
+        ("UTC", "utc"),
+        ("UTC", "Etc/UTC"),
+        ("UTC", "Zulu"),
+        ("UTC", "GMT"),
+        ("UTC", "Etc/GMT-0"),
+        ("US/Central", "America/Chicago"),
+        ("US/Arizona", "America/Phoenix"),
+    ],
+)
+def test_an_alias_of_the_asked_zone_is_that_zone(asked: str, echo: str) -> None:
+    """An API may echo another name of the zone that it was asked in."""
+    check_zone({"search": {"timezone": echo}}, ZoneInfo(asked))
+
+
+@pytest.mark.parametrize(
+    ("asked", "echo"),
+    [
+        ("UTC", "US/Central"),
+        ("UTC", "Europe/London"),
+        ("US/Arizona", "US/Mountain"),
+        ("US/Arizona", "Etc/GMT+6"),
+        ("US/Central", "America/Winnipeg/../Chicago"),
+        ("US/Central", "America/Mexico_City"),
+        ("UTC", "Mars/Canary"),
+        ("UTC", "US"),
+        ("UTC", "/etc/passwd"),
+        ("UTC", "\0"),
+    ],
+)
+def test_another_zone_is_an_error(asked: str, echo: str) -> None:
+    """Times of another zone would all be wrong; the zone that came is not shown."""
+    with pytest.raises(ForeignZoneError, match="check timezone") as caught:
+        check_zone({"search": {"timezone": echo}}, ZoneInfo(asked))
+    assert asked in str(caught.value)
+    assert echo not in str(caught.value)
+
+
+def test_zones_that_once_differed_are_not_the_same() -> None:
+    """Only what was the same wall clock in all the time that is asked for is the same zone."""
+    assert not is_same_zone("America/Asuncion", "Etc/GMT+3")
+    assert not is_same_zone("Europe/London", "Europe/Lisbon/x")
+    assert is_same_zone("Europe/Jersey", "Europe/London")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"search": None}, {"search": []}, {"search": {}}]
+    + [{"search": {"timezone": zone}} for zone in ("", None, 0, ["UTC"])],
+    ids=repr,
+)
+def test_an_answer_without_a_zone_is_an_error(body: dict[str, JSON]) -> None:
+    """Times that carry no offset cannot be read when their zone is not said."""
+    with pytest.raises(FatalAPIError, match="does not say its timezone") as caught:
+        check_zone(body, ZoneInfo("UTC"))
+    assert not isinstance(caught.value, ForeignZoneError)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "said"),
+    [
+        ({}, ""),
+        ({"status": "error"}, " (error)"),
+        (
+            {"status": "unauthorized", "message": "Your key is invalid"},
+            " (unauthorized … key is invalid)",
+        ),
+        ({"message": "no\n call\tof 555-0100 for a@b.example %20x"}, " (no call of … for … …)"),
+        ({"message": None, "status": 500}, " (…)"),
+        ({"message": "a" * 300}, f" ({'a' * 200})"),
+        ({"call": "canary"}, ""),
+        ({"status": "OK", "message": "Call of Jane DOE-Roe lost"}, " (… … of … … lost)"),
+        ({"message": "No: (see the 'notes'), Özal ünal x.y/z"}, " (… (see the 'notes'), … … …)"),
+    ],
+    ids=["empty", "status", "both", "personal", "code", "long", "body", "names", "marks"],
+)
+def test_the_vendors_words_are_shown_without_what_may_be_personal(
+    vendor: dict[str, JSON], said: str
+) -> None:
+    """The vendor's message helps a person, but numbers, addresses and names stay out of it."""
+    assert scrub_message(vendor) == said
