@@ -102,7 +102,7 @@ def _originals(count: int) -> Iterator[tuple[int, bytes, bytes, bytes, bytes]]:
     Answered ones only: they have the size of the documents' example, and a page has four megabytes.
     The `demographics` are left out, as for an account that does not have them.
     """
-    from tap_callcap.sandbox import Moods, made_up_calls  # noqa: PLC0415 - makes a world of names
+    from tap_callcap.sandbox import Switches, made_up_calls  # noqa: PLC0415 - makes a world of names
     from tap_callcap.sandbox.render import encode, rendered  # noqa: PLC0415
     from tap_callcap.sandbox.search import DETAILS  # noqa: PLC0415
 
@@ -110,7 +110,7 @@ def _originals(count: int) -> Iterator[tuple[int, bytes, bytes, bytes, bytes]]:
     calls = made_up_calls(2 * count, seed=1, start=BEGINNING, end=END)
     answered = [call for call in calls if call["action"] == "Answer"][:count]
     for call in sorted(answered, key=itemgetter("last_modified")):
-        text = encode(rendered(call, frozenset(fields), ZoneInfo("UTC"), Moods()))
+        text = encode(rendered(call, frozenset(fields), ZoneInfo("UTC"), Switches()))
         modified = f'"last_modified":"{call["last_modified"]:%Y-%m-%d %H:%M:%S}"'.encode()
         head, _, tail = text.partition(modified)
         campaign, _, rest = call["call_id"].encode().split(b"_", 2)

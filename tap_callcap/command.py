@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from tap_callcap.redaction import one_line, protect_log, traceback_without_values
+from tap_callcap.redaction import one_line, redact_logs, traceback_without_values
 from tap_callcap.singer.writer import widen_pipe
 from tap_callcap.tap import TapCallcap
 
@@ -21,12 +21,12 @@ def run() -> NoReturn:
     try:
         command = TapCallcap.cli
     except Exception as error:  # noqa: BLE001 - a file in YAML, of which anything can be wrong
-        protect_log([])
+        redact_logs([])
         _fail(
             "The log cannot be set up: check TAP_CALLCAP_LOGLEVEL and SINGER_SDK_LOG_CONFIG", error
         )
     logger.disabled = False  # as by any log config that does not name it: errors must be seen
-    protect_log([])
+    redact_logs([])
     try:
         sys.exit(command(standalone_mode=False))  # with the code of --version and the like
     except click.Abort:

@@ -24,18 +24,18 @@ NEVER_LOGGED = ("urllib3", "requests", "http")
 NEVER_DEBUGGED = "singer_sdk.mapper"
 
 
-def protect_log(secrets: Iterable[str]) -> None:
+def redact_logs(secrets: Iterable[str]) -> None:
     """Keep `secrets`, whatever form they take, and what calls say out of every handler there is."""
     logging.raiseExceptions = False  # else a line that cannot be written is printed with its values
-    fresh = LogFilter(secrets)
+    fresh = RedactionFilter(secrets)
     loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
     handlers = [handler for logger in loggers for handler in getattr(logger, "handlers", ())]
     for handler in filter(None, [*handlers, logging.lastResort]):
-        handler.filters = [old for old in handler.filters if not isinstance(old, LogFilter)]
+        handler.filters = [old for old in handler.filters if not isinstance(old, RedactionFilter)]
         handler.addFilter(fresh)
 
 
-class LogFilter(logging.Filter):
+class RedactionFilter(logging.Filter):
     """Takes out of a record what must not be logged, before any formatter sees it."""
 
     def __init__(self, secrets: Iterable[str]) -> None:

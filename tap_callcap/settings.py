@@ -12,9 +12,8 @@ from zoneinfo import ZoneInfo
 from singer_sdk import typing as th
 
 from tap_callcap.api.filters import Filters, filters_schema
-from tap_callcap.records.coercion import parse_instant
+from tap_callcap.instants import UTC, parse_instant
 from tap_callcap.records.hashing import Hashing
-from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "TAP_CALLCAP_"
 TEN_YEARS = 10 * 366 * 24 * 60  # minutes; beyond it arithmetic on dates ends, not the API
-UTC_ZONE = ZoneInfo("UTC")
 SECOND_ZONE = ZoneInfo("US/Arizona")  # documented as accepted, and without clock changes
 
 SETTINGS: JSONSchema = th.PropertiesList(
@@ -193,7 +191,7 @@ class Settings:
     @property
     def zones(self) -> tuple[ZoneInfo, ...]:
         """The zones to ask the API in: the first one that it takes."""
-        if self.zone != UTC_ZONE or self.filters.speak_of_days:
+        if self.zone != UTC or self.filters.speak_of_days:
             return (self.zone,)
         return self.zone, SECOND_ZONE
 
@@ -225,7 +223,7 @@ class Settings:
 
 def instant_of(value: str | None) -> datetime | None:
     """An instant in aware UTC; without an offset it is meant in UTC."""
-    return None if value is None else parse_instant(value, UTC_ZONE).astimezone(UTC)
+    return None if value is None else parse_instant(value, UTC).astimezone(UTC)
 
 
 def read_environment(environment: Mapping[str, str], schema: JSONSchema) -> dict[str, Any]:

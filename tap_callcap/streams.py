@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, ClassVar
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
-from tap_callcap.api.client import Client, NoAccessError
+from tap_callcap.api.client import Client
+from tap_callcap.api.errors import NoAccessError
 from tap_callcap.api.search import detail_of
-from tap_callcap.records.coercion import UnreadableError, format_instant, parse_instant
-from tap_callcap.settings import UTC_ZONE, Settings
+from tap_callcap.instants import UTC, UnreadableError, format_instant, parse_instant
+from tap_callcap.settings import Settings
 from tap_callcap.singer.stream import CallcapStream
-from tap_callcap.sync.call_ids import SingleCalls
+from tap_callcap.sync.call_ids import CallsById
 from tap_callcap.sync.fingerprint import Fingerprint
+from tap_callcap.sync.prefetch import Workers
 from tap_callcap.sync.references import csr_row, walk
 from tap_callcap.sync.replication import Checkpoint, Replication
-from tap_callcap.sync.workers import Workers
 from tap_callcap.windows import ALL_HISTORY
 
 if TYPE_CHECKING:
@@ -64,17 +65,21 @@ class CallsStream(CallcapStream):
             else:
                 yield event
         data_as_of = self._bookmark_text() or "no window yet"
-        self.logger.info("Done: data as of %s; %s", data_as_of, source.effort)
+        self.logger.info("Done: data as of %s; %s", data_as_of, source.summary)
 
     def _source(
         self, settings: Settings, client: Client, *, is_incremental: bool
-    ) -> Replication | SingleCalls:
+    ) -> Replication | CallsById:
         """Where the calls of this run come from."""
         detail = self._detail()
         shaper_in = partial(self.shaper, hashing=settings.hashing)
         if settings.call_ids:
-            return SingleCalls(
-                client, settings, detail=detail, shaper_in=shaper_in, put_off=self.put_off
+            return CallsById(
+                client,
+                settings,
+                detail=detail,
+                shaper_in=shaper_in,
+                defer_failure=self.defer_failure,
             )
         return Replication(
             client,
@@ -110,7 +115,7 @@ class CallsStream(CallcapStream):
         if text is None:
             return None
         with contextlib.suppress(UnreadableError):
-            instant = parse_instant(str(text), UTC_ZONE)
+            instant = parse_instant(str(text), UTC)
             if instant.year < MAXYEAR:  # the days around it are dates too
                 return max(instant, ALL_HISTORY)
         msg = "The state's bookmark of calls is not a date and time: correct the state"
@@ -172,12 +177,12 @@ class ReferenceStream(CallcapStream):
         settings = Settings.from_config(self.config)
         workers = Workers(settings.concurrency)
         try:
-            shaper = self.shaper(UTC_ZONE)
+            shaper = self.shaper(UTC)
             for row in self.rows(_client(settings), workers):
                 yield [shaper(row)]
         except FatalAPIError as error:
             needs = f". It needs {self.access}" if isinstance(error, NoAccessError) else ""
-            self.put_off(f"Stream {self.name} could not be read: {error}{needs}")
+            self.defer_failure(f"Stream {self.name} could not be read: {error}{needs}")
 
     @staticmethod
     @abstractmethod

@@ -20,7 +20,7 @@ from singer_sdk.helpers._classproperty import classproperty  # noqa: PLC2701 - a
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_callcap.redaction import protect_log
+from tap_callcap.redaction import redact_logs
 from tap_callcap.settings import SETTINGS, read_environment
 from tap_callcap.singer.inputs import check_catalog, check_selected, check_state, read_json_object
 from tap_callcap.singer.stream import CallcapStream
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tap_callcap.records.schema import JSONSchema
 
 FROM_ENVIRONMENT = "ENV"  # instead of a file
-LONGEST_GOODBYE = 5.0  # seconds from a signal to the end, whatever the target does
+SHUTDOWN_TIMEOUT = 5.0  # seconds from a signal to the end, whatever the target does
 
 
 class TapCallcap(Tap):
@@ -82,7 +82,7 @@ class TapCallcap(Tap):
         config = given.config | (cls._env_var_config if given.parse_env else {})
         parts = cls.config_jsonschema["properties"].items()
         secrets = (config.get(name) for name, part in parts if part.get("secret"))
-        protect_log(secret for secret in secrets if isinstance(secret, str) and secret)
+        redact_logs(secret for secret in secrets if isinstance(secret, str) and secret)
         return given
 
     @classmethod
@@ -140,7 +140,7 @@ class TapCallcap(Tap):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         # A target that reads no more must not keep the tap from ending.
-        hard_end = threading.Timer(LONGEST_GOODBYE, os._exit, [128 + signum])
+        hard_end = threading.Timer(SHUTDOWN_TIMEOUT, os._exit, [128 + signum])
         hard_end.daemon = True
         hard_end.start()
         leave = partial(sys.exit, 128 + signum)

@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_callcap.api.filters import FILTERS, demand, filter_problems, unknown
-from tap_callcap.records.coercion import UnreadableError, parse_instant
+from tap_callcap.instants import UTC, UnreadableError, parse_instant
 from tap_callcap.records.hashing import problem_with
 from tap_callcap.records.schema import load_schema
-from tap_callcap.settings import ENVIRONMENT_PREFIX, UTC_ZONE, instant_of
+from tap_callcap.settings import ENVIRONMENT_PREFIX, instant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -150,7 +150,7 @@ def _number_problem(value: float) -> str | None:
 
 def _instant_problem(value: str) -> str | None:
     with contextlib.suppress(UnreadableError):
-        instant = parse_instant(value, UTC_ZONE)
+        instant = parse_instant(value, UTC)
         if MINYEAR < instant.year < MAXYEAR:  # the minutes around it are dates too
             return None
     return "must be a date and time, such as 2024-01-01T00:00:00Z"

@@ -8,17 +8,15 @@ keeps, and no border stands where the wall clock is ambiguous.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from itertools import pairwise, starmap
 from typing import TYPE_CHECKING
 
-from tap_callcap.records.coercion import format_instant
+from tap_callcap.instants import MINUTE, UTC, ceil_to_minute, floor_to_minute, format_instant
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-UTC = timezone.utc
-MINUTE = timedelta(minutes=1)
 ALL_HISTORY = datetime(2000, 1, 1, tzinfo=UTC)  # where a run without start_date begins
 
 FIRST_LENGTH = timedelta(days=30)  # of a run's first window, before any density is known
@@ -27,7 +25,9 @@ MOST_PAGES = 2 * AIM_PAGES  # a window with more is cut instead of read,
 MOST_PARTS = 4  # into so many at the most: where calls are dense, they are seldom so throughout
 GROWTH = 2  # how much longer the next window may be after a light one
 EMPTY_GROWTH = 8  # after an empty one: twenty-six empty years cost four requests
-NEW_FILL = 0.7  # of a page that a part of a cut newer window should fill: calls still come and go
+UNSETTLED_PAGE_FILL = (
+    0.7  # of a page that a part of a cut newer window should fill: calls still come and go
+)
 SETTLED_AFTER = timedelta(minutes=10)  # at the least, from when on calls can only leave a window
 
 
@@ -57,17 +57,6 @@ class Window:
     def borders(self) -> tuple[str, str]:
         """Start and end as texts, which sort among the `last_modified` of records as instants."""
         return format_instant(self.start)[:-1], format_instant(self.end)[:-1]
-
-
-def floor_to_minute(instant: datetime) -> datetime:
-    """The whole minute at or before `instant`."""
-    return instant.replace(second=0, microsecond=0)
-
-
-def ceil_to_minute(instant: datetime) -> datetime:
-    """The whole minute at or after `instant`."""
-    floor = floor_to_minute(instant)
-    return floor if floor == instant else floor + MINUTE
 
 
 def upper_bound(
@@ -155,7 +144,7 @@ def stride_after(window: Window, total: int, aim: int, page_size: int) -> Stride
     if total == 0:
         return Stride(window.length * EMPTY_GROWTH, window.length * EMPTY_GROWTH)
     length = max(window.length * min(aim / total, GROWTH), MINUTE)
-    return Stride(length, min(length, window.length * (page_size / total * NEW_FILL)))
+    return Stride(length, min(length, window.length * (page_size / total * UNSETTLED_PAGE_FILL)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from support.histories import (
 )
 from support.running import COMMAND, bookmark_of, clean_environment, run_tap
 from support.tables import head, row
-from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Sandbox, Switches, made_up_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,8 +83,8 @@ def lived(kind: str, seed: int) -> Tally:
 
 
 def _history(kind: str, seed: int) -> History:
-    if kind == "textbook":  # without the moods that it knows nothing of
-        return random_history(seed, moods=Moods(), faults=0)
+    if kind == "textbook":  # without the switches that it knows nothing of
+        return random_history(seed, switches=Switches(), faults=0)
     concurrency = 4 if kind == "side by side" else 1
     return random_history(seed, config={"concurrency": concurrency})
 
@@ -131,7 +131,7 @@ def killed(number: int, seed: int) -> Kill:  # noqa: PLR0914 - a play in three a
     rng = Random(f"{number} {seed}")
     start = BEGINNING - timedelta(days=60)
     book = CallBook(made_up_calls(300, seed=7, start=start, end=BEGINNING))
-    callcap = Callcap(book, clock=lambda: BEGINNING, moods=Moods(latency=0.01))
+    callcap = Callcap(book, clock=lambda: BEGINNING, switches=Switches(latency=0.01))
     with Sandbox(callcap) as sandbox, tempfile.TemporaryDirectory() as folder:
         config = {"api_key": "sandbox", "api_url": sandbox.url, "page_size": 5, "concurrency": 2}
         file = Path(folder) / "config.json"
@@ -158,7 +158,7 @@ def killed(number: int, seed: int) -> Kill:  # noqa: PLR0914 - a play in three a
     messages = [message for line in lines if (message := message_of(line)) is not None]
     states = [message["value"] for message in messages if message["type"] == "STATE"]
     written = {m["record"]["call_id"] for m in messages if m["type"] == "RECORD"}
-    callcap.moods = Moods()
+    callcap.switches = Switches()
     rest = run_tap(callcap, state=states[-1] if states else {})
     behind = datetime(2000, 1, 1, tzinfo=UTC)
     if states:

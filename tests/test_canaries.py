@@ -20,7 +20,7 @@ from support.canaries import CANARIES, HASH_KEY, KEY, NAME, NOTE, NUMBER, RECORD
 from support.fault_server import FaultServer, answer, playing
 from support.histories import BEGINNING
 from support.running import Run, clean_environment, discovered, run_command
-from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,7 +245,7 @@ def ended_early(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_kill_is_silent(number: int, callcap: Callcap, tmp_path: Path) -> None:
     """Whenever the process is ended, in the middle of a record or of a request."""
-    callcap.moods = Moods(latency=0.2)  # a second or more for all, whatever a pipe may hold
+    callcap.switches = Switches(latency=0.2)  # a second or more for all, whatever a pipe may hold
     rng = Random(number)
 
     def kill(process: subprocess.Popen[bytes]) -> None:

@@ -15,7 +15,7 @@ from support.fault_server import FaultServer, answer, good
 from support.histories import DirectClient
 from tap_callcap import streams
 from tap_callcap.api import client as client_module
-from tap_callcap.sandbox import Answer, CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.streams import CHECKED_FOR, CallsStream
 from tap_callcap.tap import TapCallcap
 
@@ -38,11 +38,11 @@ def checked(callcap: Callcap, **settings: Any) -> None:
         stream_of(**settings).check()
 
 
-def callcap_with(calls: int, *, clock: timedelta = timedelta(0), **moods: Any) -> Callcap:
+def callcap_with(calls: int, *, clock: timedelta = timedelta(0), **switches: Any) -> Callcap:
     """A Callcap of so many calls, whose clock is as far ahead of this machine's."""
     book = CallBook(made_up_calls(calls, seed=2, start=NOW - timedelta(days=900), end=NOW))
     now = datetime.now(timezone.utc) + clock
-    return Callcap(book, clock=lambda: now, moods=Moods(**moods))
+    return Callcap(book, clock=lambda: now, switches=Switches(**switches))
 
 
 def told(caplog: pytest.LogCaptureFixture) -> str:
@@ -50,7 +50,7 @@ def told(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(record.getMessage() for record in caplog.records)
 
 
-@pytest.mark.parametrize("empty_search", get_args(Moods.__annotations__["empty_search"]))
+@pytest.mark.parametrize("empty_search", get_args(Switches.__annotations__["empty_search"]))
 def test_an_empty_account_passes(empty_search: str, caplog: pytest.LogCaptureFixture) -> None:
     """However an API says that there are no calls, a key without calls works."""
     caplog.set_level(logging.INFO)
@@ -62,7 +62,7 @@ def test_an_empty_account_passes(empty_search: str, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize(
-    ("moods", "words"),
+    ("switches", "words"),
     [
         ({}, "timezone UTC, and shows 20 of 30 calls"),
         ({"utc": "refused"}, "timezone US/Arizona, and shows 20 of 30 calls"),
@@ -74,13 +74,13 @@ def test_an_empty_account_passes(empty_search: str, caplog: pytest.LogCaptureFix
     ids=["plain", "zone refused", "zone ignored", "smaller pages", "no wide search", "no depth"],
 )
 def test_what_was_proved_is_told(
-    moods: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+    switches: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The zone that is taken, and how many of all calls a page holds."""
     caplog.set_level(logging.INFO)
-    checked(callcap_with(30, **moods), page_size=20)
+    checked(callcap_with(30, **switches), page_size=20)
     assert words in told(caplog)
-    assert ("set page_size to 7" in told(caplog)) == ("show_cap" in moods)
+    assert ("set page_size to 7" in told(caplog)) == ("show_cap" in switches)
 
 
 def test_a_clock_is_compared(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,7 +21,7 @@ from support.running import (
     run_command,
     state_at,
 )
-from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Sandbox, Switches, made_up_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,7 +220,7 @@ def test_a_failing_run_keeps_its_checkpoints(sandbox: Sandbox, tmp_path: Path) -
         nonlocal answered
         answered += 1
         if answered > 70:
-            sandbox.callcap.moods = Moods(requests_per_minute=1)
+            sandbox.callcap.switches = Switches(requests_per_minute=1)
 
     sandbox.callcap.before_answer = break_later
     run = run_command(folder=tmp_path, config=config_for(sandbox, page_size=3, concurrency=1))
@@ -228,7 +228,7 @@ def test_a_failing_run_keeps_its_checkpoints(sandbox: Sandbox, tmp_path: Path) -
     (line,) = errors_of(run.log)
     assert "429" in line
     sandbox.callcap.before_answer = None
-    sandbox.callcap.moods = Moods()
+    sandbox.callcap.switches = Switches()
     rest = run_command(folder=tmp_path, config=config_for(sandbox), state=run.state)
     assert run.ids | rest.ids == sandbox.book.ids
     assert run.ids - rest.ids
@@ -241,7 +241,7 @@ def test_a_signal_ends_the_run_at_its_last_checkpoint(
     number: int, code: int, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """SIGTERM and SIGINT: whole lines, a last STATE to read on from, the exit code."""
-    sandbox.callcap.moods = Moods(latency=0.1)
+    sandbox.callcap.switches = Switches(latency=0.1)
     config = tmp_path / "config.json"
     config.write_text(json.dumps(config_for(sandbox, page_size=3)), encoding="utf-8")
     with subprocess.Popen(
@@ -265,7 +265,7 @@ def test_a_signal_ends_the_run_at_its_last_checkpoint(
     assert messages[-1]["type"] == "STATE"
     written = {m["record"]["call_id"] for m in messages if m["type"] == "RECORD"}
     assert written < sandbox.book.ids
-    sandbox.callcap.moods = Moods()
+    sandbox.callcap.switches = Switches()
     run = run_command(folder=tmp_path, config=config_for(sandbox), state=messages[-1]["value"])
     assert written | run.ids == sandbox.book.ids
 

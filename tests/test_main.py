@@ -251,7 +251,7 @@ def test_a_wrong_file_is_one_line(
 def goodbyes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a signal's handler would end the process with, if the target did not read."""
     calls: list[Any] = []
-    monkeypatch.setattr(tap, "LONGEST_GOODBYE", 3600.0)
+    monkeypatch.setattr(tap, "SHUTDOWN_TIMEOUT", 3600.0)
     monkeypatch.setattr(os, "_exit", calls.append)
     return calls
 
@@ -275,7 +275,7 @@ def test_a_target_that_reads_no_more_does_not_keep_the_tap(
     goodbyes: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where whole lines cannot be written, the process ends a few seconds after the signal."""
-    monkeypatch.setattr(tap, "LONGEST_GOODBYE", 0.01)
+    monkeypatch.setattr(tap, "SHUTDOWN_TIMEOUT", 0.01)
     instance = TapCallcap(config={"api_key": "key"}, message_writer=BlockWriter())
 
     def blocked(leave: object) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from support.histories import BEGINNING, History, live_through, random_history, read_with_tap
 from support.running import bookmark_of, expected_record, run_command, run_tap, state_at
-from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Moods, Sandbox, made_up_calls
+from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Sandbox, Switches, made_up_calls
 from tap_callcap.sync import replication
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_promise_3_at_least_once() -> None:
 def test_promise_4_bounded_repeat() -> None:
     """After a kill, the next run repeats at most what followed the last STATE, and the lookback."""
     for seed in range(40_000, 40_030):
-        history = random_history(seed, moods=Moods(), config={"lookback_minutes": 0})
+        history = random_history(seed, switches=Switches(), config={"lookback_minutes": 0})
         history.is_quiet = True
         history.run(read_with_tap, kill=True)
         kinds = [line["type"] for line in history.written]
@@ -137,7 +137,7 @@ NIGHTS = {
 }
 
 
-@pytest.mark.parametrize("repeated_hour", get_args(Moods.__annotations__["repeated_hour"]))
+@pytest.mark.parametrize("repeated_hour", get_args(Switches.__annotations__["repeated_hour"]))
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("night", [0, 1], ids=["spring", "autumn"])
 def test_promise_5_utc(zone: str, night: int, repeated_hour: Any) -> None:
@@ -150,7 +150,9 @@ def test_promise_5_utc(zone: str, night: int, repeated_hour: Any) -> None:
         240, seed=11, start=change - timedelta(hours=4), end=change + timedelta(hours=4)
     )
     clock = [change - timedelta(hours=4)]
-    callcap = Callcap(CallBook(), clock=lambda: clock[0], moods=Moods(repeated_hour=repeated_hour))
+    callcap = Callcap(
+        CallBook(), clock=lambda: clock[0], switches=Switches(repeated_hour=repeated_hour)
+    )
     tz = ZoneInfo(zone)
     records: dict[str, dict[str, Any]] = {}
     state: dict[str, Any] = {}
@@ -184,7 +186,7 @@ def test_promise_5_utc(zone: str, night: int, repeated_hour: Any) -> None:
 def test_promise_6_nothing_dropped() -> None:
     """What the schema does not know comes out in `_extra`, from any depth, with its value."""
     book = CallBook(made_up_calls(50, seed=6, start=NOW - timedelta(days=9), end=NOW))
-    callcap = Callcap(book, moods=Moods(unknown_fields=True), clock=lambda: NOW)
+    callcap = Callcap(book, switches=Switches(unknown_fields=True), clock=lambda: NOW)
     callcap.advance(timedelta(hours=1))
     found: set[str] = set()
     for record in run_tap(callcap).records:
@@ -250,7 +252,7 @@ def test_the_log_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     lines = [line for line in lines if not line.startswith("Skipping deselected stream")]
     assert len(lines) == 4
     assert lines[2] == (
-        "Reading calls modified from 2000-01-01T00:00:00Z to 2026-03-03T14:58:00Z, asked in UTC, "
+        "Coerce calls modified from 2000-01-01T00:00:00Z to 2026-03-03T14:58:00Z, asked in UTC, "
         "detail all,import,notes,scorecards,sentiment,summaries"
     )
     assert re.fullmatch(

@@ -14,7 +14,7 @@ from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.logging import ConsoleFormatter, StructuredFormatter
 from singer_sdk.metrics import Metric, Point, log
 
-from tap_callcap.redaction import LogFilter, one_line, protect_log, traceback_without_values
+from tap_callcap.redaction import RedactionFilter, one_line, redact_logs, traceback_without_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def handler(request: pytest.FixtureRequest) -> Iterator[logging.StreamHandler[St
     level, before = root.level, list(root.handlers)
     root.handlers = [made]
     root.setLevel(logging.DEBUG)
-    protect_log([CANARY])
+    redact_logs([CANARY])
     yield made
     root.handlers = before
     root.setLevel(level)
@@ -176,12 +176,12 @@ def test_metrics_stay_whole(handler: logging.StreamHandler[StringIO]) -> None:
 
 def test_the_last_secrets_count(handler: logging.StreamHandler[StringIO]) -> None:
     """Protected again, a handler has one filter, with the new secrets; none is no secret."""
-    protect_log([])
-    protect_log(["another"])
-    assert [type(each) for each in handler.filters] == [LogFilter]
+    redact_logs([])
+    redact_logs(["another"])
+    assert [type(each) for each in handler.filters] == [RedactionFilter]
     logging.getLogger("library").info("one and another")
     assert "one and …" in written(handler)
-    protect_log([])
+    redact_logs([])
     logging.getLogger("library").info("all and another")
     assert "all and another" in written(handler)
 
@@ -193,11 +193,11 @@ def test_handlers_of_any_logger_are_protected() -> None:
     logger.addHandler(own)
     logger.propagate = False
     try:
-        protect_log([CANARY])
+        redact_logs([CANARY])
         logger.error("the key is %s", CANARY)
         assert own.stream.getvalue() == "the key is …\n"
         assert logging.lastResort is not None
-        assert any(isinstance(each, LogFilter) for each in logging.lastResort.filters)
+        assert any(isinstance(each, RedactionFilter) for each in logging.lastResort.filters)
     finally:
         logger.removeHandler(own)
         logging.raiseExceptions = True

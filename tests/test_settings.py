@@ -13,10 +13,10 @@ import pytest
 
 from support.whole_schema import KEY, WHOLE_SCHEMA
 from tap_callcap.api.filters import Filters
+from tap_callcap.instants import MINUTE
 from tap_callcap.records.hashing import Hashing
 from tap_callcap.settings import SETTINGS, Settings, read_environment
 from tap_callcap.validation import problems
-from tap_callcap.windows import MINUTE
 
 UTC = timezone.utc
 DATE = "must be a date and time, such as 2024-01-01T00:00:00Z"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, TypeVar
@@ -14,22 +14,19 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from support import seeded
-from tap_callcap.records.coercion import format_instant
+from tap_callcap.instants import MINUTE, UTC, ceil_to_minute, floor_to_minute, format_instant
 from tap_callcap.windows import (
     AIM_PAGES,
     ALL_HISTORY,
     EMPTY_GROWTH,
     FIRST_LENGTH,
     GROWTH,
-    MINUTE,
     SETTLED_AFTER,
     Range,
     Stride,
     Window,
     border_before,
-    ceil_to_minute,
     cut,
-    floor_to_minute,
     is_settled,
     settled_bound,
     stride_after,
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
 T = TypeVar("T", str, datetime)
 
 SEEDED = settings(seeded.SEEDED, max_examples=100)
-UTC = timezone.utc
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CHANGING_ZONES = (
     "US/Central",
@@ -56,7 +52,6 @@ ZONES = ("UTC", "US/Arizona", *CHANGING_ZONES)
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 AUTUMN = datetime(2026, 11, 1, 7, 0, tzinfo=UTC)  # US/Central: 02:00 becomes 01:00 again
 CENTRAL = ZoneInfo("US/Central")
-UTC_ZONE = ZoneInfo("UTC")
 
 
 @cache
@@ -197,15 +192,15 @@ def test_cut_tiles_shrinks_and_ends_in_lone_minutes(span: Range, parts: list[int
 def test_a_cut_makes_parts_of_similar_length() -> None:
     """A window is cut into as many parts as asked for, whole minutes each."""
     window = Window(NOON, NOON + 10 * MINUTE)
-    lengths_of = [part.length // MINUTE for part in cut(window, 4, UTC_ZONE)]
+    lengths_of = [part.length // MINUTE for part in cut(window, 4, UTC)]
     assert lengths_of == [2, 3, 2, 3]
-    assert [part.length // MINUTE for part in cut(window, 0, UTC_ZONE)] == [5, 5]
+    assert [part.length // MINUTE for part in cut(window, 0, UTC)] == [5, 5]
 
 
 def test_a_cut_into_absurdly_many_parts_takes_no_time() -> None:
     """An API that speaks of a billion billion calls does not stop the run: minutes are the end."""
     window = Window(NOON, NOON + 5 * MINUTE)
-    assert [part.length for part in cut(window, 10**18, UTC_ZONE)] == 5 * [MINUTE]
+    assert [part.length for part in cut(window, 10**18, UTC)] == 5 * [MINUTE]
 
 
 def api_finds(moment: datetime, window: Window, zone: ZoneInfo, includes: str) -> dict[str, bool]:
@@ -306,7 +301,7 @@ def test_the_last_minute_asked_for_is_over(data: st.DataObject, key: str, lag: i
 def test_a_run_ends_at_the_end_date_or_the_lag(end_date: datetime | None, upper: datetime) -> None:
     """A run reads up to the last closed minute, or to `end_date` where that is earlier."""
     now = NOON + timedelta(seconds=59)
-    assert upper_bound(now, MINUTE, end_date, UTC_ZONE) == upper
+    assert upper_bound(now, MINUTE, end_date, UTC) == upper
 
 
 def test_a_run_during_a_repeated_hour_ends_before_it() -> None:
@@ -327,8 +322,8 @@ def test_calls_settle_after_lag_and_lookback_and_never_before_ten_minutes() -> N
 def test_a_window_is_settled_once_its_asked_end_is() -> None:
     """The border minute counts too, since the API may include it."""
     window = Window(NOON - HOUR, NOON - MINUTE / 2)
-    assert is_settled(window, NOON, UTC_ZONE)
-    assert not is_settled(window, NOON - MINUTE, UTC_ZONE)
+    assert is_settled(window, NOON, UTC)
+    assert not is_settled(window, NOON - MINUTE, UTC)
 
 
 def test_a_window_before_a_repeated_hour_settles_after_its_second_pass() -> None:
@@ -336,12 +331,12 @@ def test_a_window_before_a_repeated_hour_settles_after_its_second_pass() -> None
     window = Window(AUTUMN - 3 * HOUR, AUTUMN - HOUR)
     assert not is_settled(window, AUTUMN - MINUTE, CENTRAL)
     assert is_settled(window, AUTUMN, CENTRAL)
-    assert is_settled(window, AUTUMN - HOUR, UTC_ZONE)
+    assert is_settled(window, AUTUMN - HOUR, UTC)
 
 
 def test_a_window_does_not_reach_over_the_settled_bound() -> None:
     """Settled and newer minutes are proven in different ways, so they are read apart."""
-    span = Range(NOON - DAY, NOON, NOON - HOUR, UTC_ZONE)
+    span = Range(NOON - DAY, NOON, NOON - HOUR, UTC)
     heavy = Stride(2 * DAY, MINUTE)
     assert windows_of(span, [heavy]) == [
         Window(span.start, span.settled),
@@ -351,22 +346,22 @@ def test_a_window_does_not_reach_over_the_settled_bound() -> None:
 
 def test_a_light_window_reaches_over_the_settled_bound() -> None:
     """What surely fits a page needs no second request; neither does a range that is all settled."""
-    span = Range(NOON - DAY, NOON, NOON - HOUR, UTC_ZONE)
+    span = Range(NOON - DAY, NOON, NOON - HOUR, UTC)
     assert windows_of(span, [Stride(DAY, DAY)]) == [Window(span.start, span.upper)]
-    settled = Range(NOON - DAY, NOON, NOON + HOUR, UTC_ZONE)
+    settled = Range(NOON - DAY, NOON, NOON + HOUR, UTC)
     assert windows_of(settled, [Stride(2 * DAY, MINUTE)]) == [Window(span.start, span.upper)]
 
 
 def test_a_last_window_of_just_the_right_length_is_not_cut() -> None:
     """An `end_date` with seconds ends the window that reaches it; none of seconds is left over."""
-    span = Range(NOON, NOON + 90 * MINUTE + MINUTE / 2, NOON, UTC_ZONE)
+    span = Range(NOON, NOON + 90 * MINUTE + MINUTE / 2, NOON, UTC)
     assert windows_of(span, strides(90.5)) == [Window(span.start, span.upper)]
     assert [window.length / MINUTE for window in windows_of(span, strides(90))] == [90, 0.5]
 
 
 def test_empty_years_cost_a_handful_of_windows() -> None:
     """Twenty-six years without a call, all that there are, are read in four windows."""
-    span = Range(datetime(2000, 1, 1, tzinfo=UTC), NOON, NOON - HOUR, UTC_ZONE)
+    span = Range(datetime(2000, 1, 1, tzinfo=UTC), NOON, NOON - HOUR, UTC)
 
     def empty_windows() -> Iterator[Window]:
         window = span.window(span.start, Stride(FIRST_LENGTH, FIRST_LENGTH))
@@ -403,8 +398,8 @@ def test_the_next_window_follows_the_density(
 
 def test_a_range_without_room_has_no_window() -> None:
     """A run whose end is not after its start reads nothing."""
-    assert Range(NOON, NOON, NOON, UTC_ZONE).window(NOON, *strides(1)) is None
-    assert Range(NOON, NOON - HOUR, NOON, UTC_ZONE).window(NOON, *strides(1)) is None
+    assert Range(NOON, NOON, NOON, UTC).window(NOON, *strides(1)) is None
+    assert Range(NOON, NOON - HOUR, NOON, UTC).window(NOON, *strides(1)) is None
 
 
 def test_an_absurd_total_makes_no_absurd_stride() -> None:

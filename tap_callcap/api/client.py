@@ -12,8 +12,7 @@ import logging
 import re
 import threading
 import time
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,11 +23,11 @@ import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3 import Timeout
 
-from tap_callcap.api.filters import NO_FILTERS, Filters
+from tap_callcap.api.errors import BadRequestError, NoAccessError, TooLargeError
 from tap_callcap.api.responses import (
-    Answer,
     NothingFound,
     Page,
+    Response,
     account_ids,
     check_zone,
     decode_answer,
@@ -37,19 +36,16 @@ from tap_callcap.api.responses import (
     read_rows,
     scrub_message,
 )
-from tap_callcap.api.transport import (
-    ON_THE_WIRE,
-    TooLargeError,
-    open_session,
-    read_body,
-    root_cause,
-)
+from tap_callcap.api.retry import LONGEST_BACKOFF, RateLimiter
+from tap_callcap.api.transport import TRANSPORT_ERRORS, open_session, read_body, root_cause
+from tap_callcap.instants import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
 
-    from tap_callcap.records.coercion import JSON
+    from tap_callcap.api.search import Search
+    from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Call
     from tap_callcap.sync.references import Account
     from tap_callcap.windows import Window
@@ -59,11 +55,8 @@ T = TypeVar("T")
 CALLS_PATH = "/get/calls/"
 ACCOUNTS_PATH = "/get/accounts/"
 CSRS_PATH = "/get/callsurance/csrs/"
-DAYS_AHEAD = 2  # of search_enddate, always sent: the zone's day may be the server's tomorrow
 TRANSIENT = frozenset({408, 425, 429, *range(500, 1000)})
 SLOW_DOWN = frozenset({429, 503})
-LONGEST_BACKOFF = 60.0  # seconds between two tries, unless the server asks for more
-SLOWEST_PACE = 10.0  # seconds between two requests, however often the server says 429
 _REMEDIES = dict.fromkeys(range(300, 400), "the API has moved: set api_url to its new address") | {
     400: "it refuses the request: check timezone, page_size and filters",
     401: "the key is not valid: check api_key",
@@ -79,77 +72,7 @@ _ADVICE = {
 logger = logging.getLogger("tap-callcap")
 
 
-class BadRequestError(FatalAPIError):
-    """Callcap answered 400: a zone it does not know, or a range or a page beyond a limit."""
-
-
-class NoAccessError(FatalAPIError):
-    """Callcap answered 403, or that there is nothing at an address: the key may not see it."""
-
-
 _ERRORS = {400: BadRequestError, 403: NoAccessError, 404: NoAccessError}
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What every search of a run asks for, besides its window and page."""
-
-    zone: ZoneInfo
-    last_day: date
-    page_size: int
-    detail: str
-    filters: Filters = NO_FILTERS
-
-    def params(self, window: Window, number: int) -> dict[str, str]:
-        """The query of one page, by the API's own names."""
-        start = window.asked_start.astimezone(self.zone)
-        end = window.asked_end.astimezone(self.zone)
-        return {
-            "search_last_modified_start": f"{start:%Y-%m-%d %H:%M}",
-            "search_last_modified_end": f"{end:%Y-%m-%d %H:%M}",
-            "search_timezone": self.zone.key,
-            "order": "oldest",
-            "detail": self.detail,
-            "show": str(self.page_size),
-            "page": str(number),
-            **self.filters.query(self.last_day),
-        }
-
-
-class Pace:
-    """When the next request may start, over all threads; at most `per_second`, if any."""
-
-    def __init__(self, per_second: float | None) -> None:
-        self._least = 1 / per_second if per_second else 0.0
-        self._interval = self._least
-        self._next = 0.0
-        self._slowed = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self) -> float:
-        """Return when this thread's request may start, with the monotonic time of that."""
-        while True:
-            with self._lock:
-                now = time.monotonic()
-                if now >= self._next:
-                    self._next = now + self._interval
-                    return now
-                pause = self._next - now
-            time.sleep(pause)  # meanwhile another thread may start first, or be slowed down
-
-    def slow_down(self, seconds: float, asked: float) -> None:
-        """Let no request start for `seconds`, and space those after it further apart."""
-        with self._lock:
-            now = time.monotonic()
-            self._next = max(self._next, now + seconds)
-            if asked >= self._slowed:  # once for those that were refused while in flight together
-                self._slowed = now
-                self._interval = min(max(self._interval * 2, 0.1), max(SLOWEST_PACE, self._least))
-
-    def speed_up(self) -> None:
-        """Come back towards the ceiling: a request succeeded."""
-        with self._lock:
-            self._interval = max(self._least, self._interval * 0.9)
 
 
 class Client:
@@ -174,7 +97,7 @@ class Client:
         self._key = api_key
         self._timeout = timeout.total_seconds()
         self._retry_budget = retry_budget.total_seconds()
-        self._pace = Pace(requests_per_second)
+        self._rate_limiter = RateLimiter(requests_per_second)
         self._session = open_session(
             api_key=api_key, user_agent=user_agent, connections=connections
         )
@@ -193,7 +116,7 @@ class Client:
             FatalAPIError: On any other failure that retries do not mend.
         """
 
-        def read(answer: Answer) -> Page | NothingFound:
+        def read(answer: Response) -> Page | NothingFound:
             if answer.code == requests.codes.ok:
                 check_zone(answer.body, search.zone)
             return read_page(answer, number)
@@ -238,7 +161,7 @@ class Client:
     def _rows(self, path: str, name: str) -> list[JSON]:
         """All that there is at `path`, listed under `name`."""
 
-        def read(answer: Answer) -> list[JSON]:
+        def read(answer: Response) -> list[JSON]:
             rows = read_rows(answer, name)
             if rows is None:
                 raise NoAccessError(self._complaint(path, answer.code, answer.body or {}))
@@ -250,7 +173,7 @@ class Client:
         self,
         path: str,
         params: Mapping[str, str],
-        read: Callable[[Answer], T],
+        read: Callable[[Response], T],
         *,
         once: bool = False,
     ) -> T:
@@ -259,7 +182,7 @@ class Client:
         waits = backoff.expo(max_value=LONGEST_BACKOFF)
         next(waits)  # primes the generator: it yields its first wait after this
         for tries, longest in enumerate(waits, start=1):
-            asked = self._pace.wait()
+            asked = self._rate_limiter.wait()
             first = first or asked
             with self._counting:
                 self.requests += 1
@@ -269,7 +192,7 @@ class Client:
             except RetriableAPIError as error:
                 failure = error.with_traceback(None)
             else:
-                self._pace.speed_up()
+                self._rate_limiter.speed_up()
                 return result
             wait = longest / 2 + backoff.full_jitter(longest / 2)  # so that clients spread
             pause = max(wait, _retry_after(getattr(failure.response, "headers", {})))
@@ -287,12 +210,12 @@ class Client:
                 "%s failed: %s. Try %d in %.1f s", self._where(path), failure, tries + 1, pause
             )
             if code in SLOW_DOWN:
-                self._pace.slow_down(pause, asked)
+                self._rate_limiter.slow_down(pause, asked)
             else:
                 time.sleep(pause)
         raise AssertionError  # pragma: no cover - the waits never end
 
-    def _exchange(self, path: str, params: Mapping[str, str]) -> Answer:
+    def _exchange(self, path: str, params: Mapping[str, str]) -> Response:
         """One request and its answer, with the codes that mean success or nothing found."""
         started = time.monotonic()
         timeout: Any = Timeout(self._timeout)  # in total, from connecting on
@@ -305,7 +228,7 @@ class Client:
         except TooLargeError:
             msg = f"{self._where(path)} failed: too large for a page: lower page_size"
             raise FatalAPIError(msg) from None
-        except (*ON_THE_WIRE, OSError, ValueError) as caught:
+        except (*TRANSPORT_ERRORS, OSError, ValueError) as caught:
             error = caught.with_traceback(None)  # its frames would keep the socket
         took = time.monotonic() - started
         if response is not None and response.status_code in TRANSIENT:  # though its body be cut
@@ -325,10 +248,10 @@ class Client:
                 what = "its status is not success" if envelope else "it is no JSON object"
                 msg = f"the answer is of no use: {what}{self._said(envelope)}"
                 raise RetriableAPIError(msg)
-            return Answer(code, envelope, clock)
+            return Response(code, envelope, clock)
         is_nothing = code == requests.codes.not_found and "status" in envelope
         if is_nothing or code == requests.codes.no_content:
-            return Answer(code, envelope or None, clock)
+            return Response(code, envelope or None, clock)
         raise _ERRORS.get(code, FatalAPIError)(self._complaint(path, code, envelope))
 
     def _broken(self, path: str, error: Exception | None) -> Exception:
@@ -336,7 +259,7 @@ class Client:
         cause = root_cause(error)
         if isinstance(cause, SSLCertVerificationError):
             why = "the server's certificate is not trusted: check REQUESTS_CA_BUNDLE and api_url"
-        elif not isinstance(error, ON_THE_WIRE) or (
+        elif not isinstance(error, TRANSPORT_ERRORS) or (
             isinstance(cause, ValueError) or getattr(cause, "library", "") == "X509"
         ):
             why = "it cannot be sent: check api_url, HTTPS_PROXY, REQUESTS_CA_BUNDLE, SSL_CERT_FILE"
@@ -351,7 +274,7 @@ class Client:
         if now is None and not self._said_no_date:
             self._said_no_date = True
             logger.warning("Callcap's answers have no Date: this machine's clock is used")
-        return now or datetime.now(timezone.utc)
+        return now or datetime.now(UTC)
 
     def _complaint(self, path: str, code: int, vendor: Mapping[str, JSON]) -> str:
         """What happened, where, what to do."""
@@ -380,7 +303,7 @@ def _instant(headers: Mapping[str, str], name: str) -> datetime | None:
     """The instant that a header names; one without a zone is meant in UTC."""
     try:
         instant = parsedate_to_datetime(headers.get(name, ""))
-        return instant.replace(tzinfo=instant.tzinfo or timezone.utc).astimezone(timezone.utc)
+        return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -391,5 +314,5 @@ def _retry_after(headers: Mapping[str, str]) -> float:
     if re.fullmatch(r"\d+(\.\d*)?", value, re.ASCII):
         return float(value)
     until = _instant(headers, "Retry-After")
-    now = _instant(headers, "Date") or datetime.now(timezone.utc)
+    now = _instant(headers, "Date") or datetime.now(UTC)
     return max(0.0, (until - now).total_seconds()) if until else 0.0

@@ -14,8 +14,7 @@ from datetime import MAXYEAR, MINYEAR, date, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
-from tap_callcap.api.responses import FIRST_DAY
-from tap_callcap.windows import MINUTE
+from tap_callcap.instants import FIRST_DAY, MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from tap_callcap.records.schema import JSONSchema
 
-Value: TypeAlias = "str | float | bool | list[str | float]"
+FilterValue: TypeAlias = "str | float | bool | list[str | float]"
 """A filter as the config has it."""
 
 DAY = timedelta(days=1)
@@ -220,7 +219,7 @@ class Filters:
     texts: Mapping[str, str]
 
     @classmethod
-    def from_config(cls, given: Mapping[str, Value | None] | None) -> Filters:
+    def from_config(cls, given: Mapping[str, FilterValue | None] | None) -> Filters:
         """The filters of a config without problems; null is not set."""
         texts = {
             name: ",".join(dict.fromkeys(_parts(name, value)))
@@ -272,7 +271,9 @@ class Filters:
 NO_FILTERS = Filters({})
 
 
-def filter_problems(given: Mapping[str, Value | None], lag: timedelta) -> Iterator[tuple[str, str]]:
+def filter_problems(
+    given: Mapping[str, FilterValue | None], lag: timedelta
+) -> Iterator[tuple[str, str]]:
     """Names of filters, and what is wrong with them that no schema can say.
 
     Args:
@@ -305,7 +306,7 @@ def _contradictions(filters: Filters, lag: timedelta) -> Iterator[tuple[str, str
         yield "search_range", "finds nothing: lag_minutes and one minute more are left out"
 
 
-def _fits(name: str, value: Value) -> bool:
+def _fits(name: str, value: FilterValue) -> bool:
     kind = FILTERS[name].kind
     parts = _parts(name, value)
     return bool(parts) and all(
@@ -320,7 +321,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def _parts(name: str, value: Value) -> list[str]:
+def _parts(name: str, value: FilterValue) -> list[str]:
     """The values of a filter as texts; one, unless it takes a list."""
     kind = FILTERS[name].kind
     values = value if isinstance(value, list) else [value]

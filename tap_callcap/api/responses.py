@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
 from decimal import InvalidOperation
-from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec.structs import asdict
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_callcap.records.coercion import JSON, UnreadableError, decode_json, is_decodable_in_parts
+from tap_callcap.api.errors import ForeignZoneError
+from tap_callcap.instants import UnreadableError, is_same_zone
+from tap_callcap.records.json import JSON, decode_json, is_decodable_in_parts
 from tap_callcap.records.shaper import decoded, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from tap_callcap.records.shaper import Call
-
-FIRST_DAY = date(2000, 1, 1)  # search_startdate, always sent: it defaults to one day back
-
-
-class ForeignZoneError(FatalAPIError):
-    """Callcap answered in another zone than the one it was asked in."""
 
 
 @dataclass(slots=True)
@@ -70,7 +65,7 @@ class NothingFound:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back: HTTP code, decoded body (None where there is none), the server's clock."""
 
     code: int
@@ -78,7 +73,7 @@ class Answer:
     clock: datetime
 
 
-def read_page(answer: Answer, number: int) -> Page | NothingFound:
+def read_page(answer: Response, number: int) -> Page | NothingFound:
     """The page that `answer` holds, or the word that there is none (any more).
 
     Raises:
@@ -124,7 +119,7 @@ def _count(pagination: Mapping[str, JSON], name: str) -> int:
     return value
 
 
-def read_call(answer: Answer, call_id: str, zone: ZoneInfo) -> Call | None:
+def read_call(answer: Response, call_id: str, zone: ZoneInfo) -> Call | None:
     """The one call that `answer` holds, in a list, as an object or at the top; none without one.
 
     Raises:
@@ -151,7 +146,7 @@ def read_call(answer: Answer, call_id: str, zone: ZoneInfo) -> Call | None:
     return call
 
 
-def read_rows(answer: Answer, name: str) -> list[JSON] | None:
+def read_rows(answer: Response, name: str) -> list[JSON] | None:
     """What `answer` lists under `name`, none where it lists nothing of that name.
 
     Raises:
@@ -194,21 +189,6 @@ def check_zone(body: Mapping[str, JSON], asked: ZoneInfo) -> None:
     if not is_same_zone(echo, asked.key):
         msg = f"Callcap was asked in {asked.key} and answered in another zone: check timezone"
         raise ForeignZoneError(msg)
-
-
-@lru_cache
-def is_same_zone(one: str, other: str) -> bool:
-    """Whether two IANA names have had the same wall clock since the first day asked for."""
-    if one.casefold() == other.casefold():
-        return True
-    try:
-        zones = ZoneInfo(one), ZoneInfo(other)
-    except (KeyError, ValueError, OSError):
-        return False
-    start = datetime.combine(FIRST_DAY, datetime.min.time(), timezone.utc)
-    days = (start + timedelta(hours=12 * half) for half in range(2 * 366 * 40))
-    walls = ([day.astimezone(zone).utcoffset() for zone in zones] for day in days)
-    return all(first == second for first, second in walls)
 
 
 def decode_answer(body: bytes | bytearray, charset: str | None) -> JSON:

@@ -16,20 +16,18 @@ import requests
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, InvalidHeader
 
+from tap_callcap.api.errors import TooLargeError
+
 if TYPE_CHECKING:
     from socket import socket
 
     from typing_extensions import Buffer
     from urllib3 import HTTPResponse
 
-ON_THE_WIRE = (requests.RequestException, HTTPError)
+TRANSPORT_ERRORS = (requests.RequestException, HTTPError)
 BLOCK = 2**19  # bytes to receive at once, if so many have come
 ROOM = 2**20  # bytes; what a body has takes a multiple, so that the next fits in its place
 LARGEST_BODY = 64 * 2**20  # bytes; a page of 1,000 calls has about four million
-
-
-class TooLargeError(Exception):
-    """An answer has more bytes than any page."""
 
 
 def open_session(*, api_key: str, user_agent: str, connections: int) -> requests.Session:

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import ConfigurationError
 
-from tap_callcap.records.coercion import UnreadableError, json_text, kind_of
-from tap_callcap.records.shapes import EXTRA, Array, Object, Value
+from tap_callcap.instants import UnreadableError
+from tap_callcap.records.coercion import kind_of
+from tap_callcap.records.json import json_text
+from tap_callcap.records.shapes import EXTRA, Array, Leaf, Object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_callcap.records.coercion import JSON, Reading
+    from tap_callcap.records.coercion import Coerce
+    from tap_callcap.records.json import JSON
     from tap_callcap.records.schema import JSONSchema
     from tap_callcap.records.shapes import Shape
 
@@ -63,20 +66,20 @@ class Hashing:
                 return self._object(shape, f"{path}.")
             case Array(items):
                 return Array(self._shape(items, f"{path}[]"))
-            case Value(kind, reading) if path in self.paths:
+            case Leaf(kind, coerce) if path in self.paths:
                 if kind not in OF_TEXT:
                     msg = f"Setting hash_fields has {path}, which is no text in the catalog"
                     raise ConfigurationError(msg)
-                return Value(HASHED, self._hashed(reading, path in TELEPHONE_NUMBERS))
+                return Leaf(HASHED, self._hashed(coerce, path in TELEPHONE_NUMBERS))
         return shape
 
-    def _hashed(self, reading: Reading, is_number: bool) -> Reading:  # noqa: FBT001 - one caller
+    def _hashed(self, coerce: Coerce, is_number: bool) -> Coerce:  # noqa: FBT001 - one caller
         """The reading that makes a token of what `reading` makes of a value."""
         key = self.key.encode()
 
         def read(value: JSON) -> JSON:
             try:
-                text = reading(value)
+                text = coerce(value)
             except UnreadableError:
                 text = json_text(value)  # in `_extra` it could be read
             if not text or text.isspace():
@@ -87,7 +90,7 @@ class Hashing:
         return read
 
 
-NO_HASHING = Hashing()
+NO_HASHING: Hashing = Hashing()
 
 
 def one_form(number: str) -> str:

@@ -16,18 +16,11 @@ import msgspec
 from msgspec import to_builtins
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.records.coercion import (
-    JSON,
-    Reading,
-    UnreadableError,
-    ZeroDateError,
-    decode_json,
-    format_instant,
-    json_text,
-    parse_instant,
-)
+from tap_callcap.instants import UnreadableError, format_instant, parse_instant
+from tap_callcap.records.coercion import Coerce, ZeroDateError
 from tap_callcap.records.hashing import NO_HASHING, Hashing, is_private
-from tap_callcap.records.shapes import EXTRA, Array, Breadcrumb, Object, Shape, Value, object_of
+from tap_callcap.records.json import JSON, decode_json, json_text
+from tap_callcap.records.shapes import EXTRA, Array, Breadcrumb, Leaf, Object, Shape, object_of
 from tap_callcap.records.structs import NOT_ORDINARY, struct_decoder, tells_version
 
 if TYPE_CHECKING:
@@ -42,22 +35,22 @@ Record: TypeAlias = JSON
 """One record as the schema wants it: a dict, or a Struct that msgspec encodes as one."""
 Version: TypeAlias = tuple[str, str]
 """A call's `call_id` and `last_modified`, the latter as records have it: RFC 3339, UTC, `Z`."""
-Tell: TypeAlias = Callable[[str], None]
+Warn: TypeAlias = Callable[[str], None]
 """Takes a line for the log."""
-Node: TypeAlias = Callable[[JSON, str, "Leftovers"], JSON]
-"""Reads an object or an array at a path, and puts what it cannot place into the leftovers."""
+Node: TypeAlias = Callable[[JSON, str, "ExtraFields"], JSON]
+"""Reads an object or an array at a path, and puts what it cannot place into the extra."""
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,62}", re.ASCII)
 
 
-class Leftovers:
+class ExtraFields:
     """What of the calls has no place in the schema: the content of `_extra`, call by call.
 
     Args:
         tell: Is told once of each field that is left over, by its name, never by its value.
     """
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Warn) -> None:
         self._tell = tell
         self._told: set[str] = set()
         self._values: dict[str, JSON] = {}
@@ -68,23 +61,23 @@ class Leftovers:
         while key in self._values:  # a field's own name may look like a path
             key += "'"
         self._values[key] = value
-        self.tell_once(path, why)
+        self.warn_once(path, why)
 
     def add_misplaced(self, path: str, value: JSON, why: str, shape: Shape) -> None:
         """Keep `value`, found where `shape` should be, unless it may hold what must not be seen."""
         if is_private(shape):
-            self.tell_once(path, f"{why}; left out, since parts of it are hashed or not selected")
+            self.warn_once(path, f"{why}; left out, since parts of it are hashed or not selected")
         else:
             self.add(path, value, f"{why}; kept in _extra")
 
     def add_unread(self, path: str, value: JSON, error: UnreadableError | ZeroDateError) -> None:
         """Keep `value`, which could not be read for `error`; a zero date is null, and only said."""
         if isinstance(error, ZeroDateError):
-            self.tell_once(path, "the date 0000-00-00 is read as null")
+            self.warn_once(path, "the date 0000-00-00 is read as null")
         else:
             self.add(path, value, f"{error}; kept in _extra")
 
-    def tell_once(self, path: str, what: str) -> None:
+    def warn_once(self, path: str, what: str) -> None:
         """Say `what` of the field at `path`, once however many calls have it."""
         # A name that the API makes up from data (a telephone number, say) must not reach the log.
         names = re.sub(r"\[\d+\]", "", path).split(".")
@@ -94,7 +87,7 @@ class Leftovers:
             self._tell(line)
 
     def take(self) -> str | None:
-        """The leftovers of this call as JSON text, null when there are none; then forget them."""
+        """The extra of this call as JSON text, null when there are none; then forget them."""
         if not self._values:
             return None
         values, self._values = self._values, {}
@@ -120,7 +113,7 @@ class Shaper:
         self,
         schema: JSONSchema,
         zone: ZoneInfo,
-        tell: Tell,
+        tell: Warn,
         *,
         known: JSONSchema | None = None,
         is_selected: Callable[[Breadcrumb], bool] = lambda _: True,
@@ -135,7 +128,7 @@ class Shaper:
             shape, has_extra=self._has_extra, as_dict=as_dict
         ).decode
         self._read = _object(shape)
-        self._leftovers = Leftovers(tell)
+        self._extra = ExtraFields(tell)
         self._as_dict = as_dict
 
     def decode(self, call: Call) -> tuple[Version, Call]:
@@ -169,8 +162,8 @@ class Shaper:
         if isinstance(call, msgspec.Struct):
             return to_builtins(call, builtin_types=(Decimal,)) if self._as_dict else call
         try:
-            record = self._read(call, "", self._leftovers)
-            extra = self._leftovers.take()
+            record = self._read(call, "", self._extra)
+            extra = self._extra.take()
         except RecursionError:
             msg = "Callcap sent a call with a value that is nested too deep to be written"
             raise FatalAPIError(msg) from None
@@ -226,22 +219,22 @@ def _object(shape: Object) -> Node:
     ]
     expected = shape.passed_over | {field.key for field in shape.fields}
 
-    def read(value: JSON, path: str, leftovers: Leftovers) -> dict[str, JSON]:
+    def read(value: JSON, path: str, extra: ExtraFields) -> dict[str, JSON]:
         source: Mapping[str, JSON] = {}
         if type(value) is dict:
             source = value
         elif value not in (None, "", []):
-            leftovers.add_misplaced(path, value, "not an object", shape)
+            extra.add_misplaced(path, value, "not an object", shape)
         prefix = f"{path}." if path else ""
         shaped: dict[str, JSON] = {}
         for name, key, node, is_object in fields:
             item = source.get(key)
             if item is not None or is_object:
-                item = node(item, prefix + key, leftovers)
+                item = node(item, prefix + key, extra)
             shaped[name] = item
         if not expected.issuperset(source):
             for key in source.keys() - expected:
-                leftovers.add(prefix + key, source[key], "unknown; kept in _extra")
+                extra.add(prefix + key, source[key], "unknown; kept in _extra")
         return shaped
 
     return read
@@ -249,8 +242,8 @@ def _object(shape: Object) -> Node:
 
 def _node(shape: Shape) -> Node:
     """The reader of whatever has a shape."""
-    if isinstance(shape, Value):
-        return _plain(shape.reading)
+    if isinstance(shape, Leaf):
+        return _plain(shape.coerce)
     return _object(shape) if isinstance(shape, Object) else _array(shape)
 
 
@@ -258,13 +251,13 @@ def _array(shape: Array) -> Node:
     """The reader of an array, whose nulls are left out: BigQuery takes none."""
     node = _node(shape.items)
 
-    def read(value: JSON, path: str, leftovers: Leftovers) -> list[JSON]:
+    def read(value: JSON, path: str, extra: ExtraFields) -> list[JSON]:
         if type(value) is not list:
             if value not in ("", {}):
-                leftovers.add_misplaced(path, value, "not an array", shape)
+                extra.add_misplaced(path, value, "not an array", shape)
             return []
         items = (
-            node(item, f"{path}[{index}]", leftovers)
+            node(item, f"{path}[{index}]", extra)
             for index, item in enumerate(value)
             if item is not None
         )
@@ -273,14 +266,14 @@ def _array(shape: Array) -> Node:
     return read
 
 
-def _plain(reading: Reading) -> Node:
+def _plain(coerce: Coerce) -> Node:
     """The reader of a plain value inside an array."""
 
-    def read(value: JSON, path: str, leftovers: Leftovers) -> JSON:
+    def read(value: JSON, path: str, extra: ExtraFields) -> JSON:
         try:
-            return reading(value)
+            return coerce(value)
         except (UnreadableError, ZeroDateError) as error:
-            leftovers.add_unread(path, value, error)
+            extra.add_unread(path, value, error)
             return None
 
     return read

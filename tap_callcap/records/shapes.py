@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from tap_callcap.records.coercion import Reading, kind_of, reading_of
+from tap_callcap.records.coercion import Coerce, coercion_of, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,11 @@ API_NAMES = {"line_memo": "line-memo"}  # BigQuery's writer cannot build a colum
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class Leaf:
     """A plain value: `kind` is its type or format, `reading` makes it of what the API writes."""
 
     kind: str
-    reading: Reading
+    coerce: Coerce
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Field:
     shape: Shape
 
 
-Shape: TypeAlias = Value | Array | Object
+Shape: TypeAlias = Leaf | Array | Object
 
 
 def object_of(
@@ -100,4 +100,4 @@ def _shape_of(
         known_items: JSONSchema = known.get("items", items)
         crumb = (*breadcrumb, "items")
         return Array(_shape_of(items, known_items, zone, is_selected, crumb))
-    return Value(kind_of(schema), reading_of(schema, zone))
+    return Leaf(kind_of(schema), coercion_of(schema, zone))

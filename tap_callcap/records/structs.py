@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import msgspec
 
 from tap_callcap.records.coercion import LARGEST_INTEGER
-from tap_callcap.records.shapes import EXTRA, Array, Object, Value
+from tap_callcap.records.shapes import EXTRA, Array, Leaf, Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tap_callcap.records.coercion import Reading
+    from tap_callcap.records.coercion import Coerce
     from tap_callcap.records.shapes import Shape
 
 NOT_ORDINARY = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError)
@@ -91,8 +91,8 @@ def _struct(
         inner = finish.inner()
         taken = _taken(field.shape, field.name, inner)
         attribute = add(field.key, Union[taken, None])  # noqa: UP007 - Any has no `|`
-        if taken is Any and isinstance(field.shape, Value):
-            finish.read(attribute, field.shape.reading)
+        if taken is Any and isinstance(field.shape, Leaf):
+            finish.read(attribute, field.shape.coerce)
         elif isinstance(field.shape, Object):
             finish.enter(attribute, inner, taken())
         if field.key != field.name:  # read under one name, written under another
@@ -120,7 +120,7 @@ def _taken(shape: Shape, name: str, inner: _Finish) -> Any:  # noqa: ANN401 - an
         case Array(items):
             item: Any = _taken(items, name, inner.apart())
             return None if item is Any else list[item]  # no list of what is to be read
-        case Value(kind) if name not in OF_ANY_TYPE:
+        case Leaf(kind) if name not in OF_ANY_TYPE:
             return _AS_THEY_COME.get(kind, Any)
     return Any
 
@@ -151,12 +151,12 @@ class _Finish:
         """The same for a Struct that is finished by itself."""
         return _Finish(as_dict=self._as_dict)
 
-    def read(self, name: str, reading: Reading) -> None:
+    def read(self, name: str, coerce: Coerce) -> None:
         """Put what `reading` makes of a value in its place."""
         self.lines += [
             f"value = {self._at(name)}",
             "if value is not None:",
-            f"    {self._at(name)} = {self._named(reading)}(value)",
+            f"    {self._at(name)} = {self._named(coerce)}(value)",
         ]
 
     def enter(self, name: str, inner: _Finish, empty: msgspec.Struct) -> None:

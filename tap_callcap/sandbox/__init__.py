@@ -7,18 +7,18 @@ from tap_callcap.sandbox.book import CallBook
 from tap_callcap.sandbox.call import VENDOR_EXAMPLE, Call
 from tap_callcap.sandbox.callcap import Answer, Asked, Callcap
 from tap_callcap.sandbox.made_up import made_up_calls
-from tap_callcap.sandbox.moods import BadMoodError, Moods
 from tap_callcap.sandbox.server import Sandbox
+from tap_callcap.sandbox.switches import BadSwitchError, Switches
 
 __all__ = [
     "VENDOR_EXAMPLE",
     "Answer",
     "Asked",
-    "BadMoodError",
+    "BadSwitchError",
     "Call",
     "CallBook",
     "Callcap",
-    "Moods",
     "Sandbox",
+    "Switches",
     "made_up_calls",
 ]

@@ -11,8 +11,8 @@ from tap_callcap.sandbox.book import CallBook
 from tap_callcap.sandbox.call import VENDOR_EXAMPLE, Call
 from tap_callcap.sandbox.callcap import BASE_PATH, Callcap, real_time
 from tap_callcap.sandbox.made_up import made_up_calls
-from tap_callcap.sandbox.moods import BadMoodError, Moods
 from tap_callcap.sandbox.server import LOOPBACK, listening, server_for
+from tap_callcap.sandbox.switches import BadSwitchError, Switches
 
 if TYPE_CHECKING:
     import socket
@@ -46,11 +46,11 @@ _YEAR = timedelta(days=365.25)
 @click.option("--seed", default=0, show_default=True, help="Other calls for another number.")
 @click.option("--api-key", default="sandbox", show_default=True, help="The key to accept.")
 @click.option(
-    "--mood",
+    "--switch",
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="How the API behaves where its documents are silent; repeatable. See --moods.",
+    help="How the API behaves where its documents are silent; repeatable. See --switches.",
 )
 @click.option(
     "--live",
@@ -59,7 +59,7 @@ _YEAR = timedelta(days=365.25)
     metavar="N",
     help="N calls come, and N are edited, each minute.",
 )
-@click.option("--moods", "shows_moods", is_flag=True, help="List the moods and exit.")
+@click.option("--switches", "shows_switches", is_flag=True, help="List the switches and exit.")
 def main(  # noqa: PLR0913, PLR0917 - one for each option
     host: str,
     port: int,
@@ -69,21 +69,21 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
     api_key: str,
     pairs: tuple[str, ...],
     live: float,
-    shows_moods: bool,  # noqa: FBT001 - a flag
+    shows_switches: bool,  # noqa: FBT001 - a flag
 ) -> None:
     """Serve the documented Callcap API over made-up calls, to try the tap without a key."""
-    if shows_moods:
-        for name, choices in Moods.choices().items():
+    if shows_switches:
+        for name, choices in Switches.choices().items():
             click.echo(f"{name:22}{choices}")
         return
     try:
-        moods = Moods.parse(pairs)
-    except BadMoodError as error:
+        switches = Switches.parse(pairs)
+    except BadSwitchError as error:
         raise click.ClickException(str(error)) from error
     listener = _listener(host, port)
     now = real_time()
     book = CallBook(_calls_until_now(calls, years, seed))
-    server = server_for(Callcap(book, moods=moods, api_key=api_key, seed=seed, live=live))
+    server = server_for(Callcap(book, switches=switches, api_key=api_key, seed=seed, live=live))
     url = _url(host, listener.getsockname()[1])
     click.echo(
         f"Callcap with {len(book):,} made-up calls up to {now:%Y-%m-%d}: {url}\n"

@@ -21,7 +21,6 @@ from tap_callcap.sandbox.accounts import (
     csrs_answer,
 )
 from tap_callcap.sandbox.filters import BadParameterError
-from tap_callcap.sandbox.moods import Moods
 from tap_callcap.sandbox.render import encode, in_dialect, rendered
 from tap_callcap.sandbox.search import (
     Search,
@@ -32,6 +31,7 @@ from tap_callcap.sandbox.search import (
     understood,
     zone_of,
 )
+from tap_callcap.sandbox.switches import Switches
 from tap_callcap.sandbox.zones import UTC
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Callcap:
         self,
         book: CallBook,
         *,
-        moods: Moods | None = None,
+        switches: Switches | None = None,
         api_key: str = "sandbox",
         clock: Callable[[], datetime] = real_time,
         sleep: Callable[[float], None] = time.sleep,
@@ -104,7 +104,7 @@ class Callcap:
         calls come, and how many are edited, each minute.
         """
         self.book = book
-        self.moods = moods or Moods()
+        self.switches = switches or Switches()
         """May be replaced between requests."""
         self.requests: list[Asked] = []
         """All requests so far, in the order of their answers."""
@@ -159,10 +159,10 @@ class Callcap:
         """Answer `GET path?params`, where `path` begins with /v2."""
         asked = Asked(path, dict(params or {}), self.now())
         answer = self._answer(asked, authorization)
-        if self.moods.latency:
-            self._sleep(self.moods.latency)
+        if self.switches.latency:
+            self._sleep(self.switches.latency)
         answered_at = self.now()
-        if self.moods.date_header:
+        if self.switches.date_header:
             date = format_datetime(answered_at.astimezone(UTC), usegmt=True)
             answer = replace(answer, headers={"Date": date, **answer.headers})
         with self._lock:
@@ -188,13 +188,13 @@ class Callcap:
                 401,
                 WWW_Authenticate='Bearer realm="https://api.callcap.com/v2/"',
             )
-        limit, now = self.moods.requests_per_minute, self.now()
-        while self._granted and self._granted[0] + self.moods.rate_window <= now:
+        limit, now = self.switches.requests_per_minute, self.now()
+        while self._granted and self._granted[0] + self.switches.rate_window <= now:
             self._granted.popleft()
         if limit is None or len(self._granted) < limit:
             self._granted.append(now)
             return None
-        free_at = self._granted[-limit] + self.moods.rate_window
+        free_at = self._granted[-limit] + self.switches.rate_window
         seconds = math.ceil((free_at - now).total_seconds())
         retry_after = {
             "none": {},
@@ -205,7 +205,7 @@ class Callcap:
                     usegmt=True,
                 ),
             },
-        }[self.moods.retry_after]
+        }[self.switches.retry_after]
         return Answer.of({"status": "error", "message": "Too many requests"}, 429, **retry_after)
 
     def _routed(self, asked: Asked, now: datetime) -> Answer:
@@ -216,11 +216,11 @@ class Callcap:
             case ["", "get", "calls", call_id, ""]:
                 return self._one_call(call_id, params, now)
             case ["", "get", "accounts", ""]:
-                check_known(params, ACCOUNT_PARAMETERS, self.moods)
+                check_known(params, ACCOUNT_PARAMETERS, self.switches)
                 accounts = accounts_answer(self.book, params)
                 return self._found(accounts) if accounts else not_found()
             case ["", "get", "callsurance", "csrs", ""]:
-                check_known(params, CSR_PARAMETERS, self.moods)
+                check_known(params, CSR_PARAMETERS, self.switches)
                 return self._found(csrs_answer(self.book, params))
             case ["", "get", "callsurance", "csrs", csr_id, ""]:
                 csrs = csrs_answer(self.book, {}, csr_id)
@@ -228,23 +228,23 @@ class Callcap:
         return not_found()
 
     def _found(self, content: Call) -> Answer:
-        return Answer.of(in_dialect(content, self.moods))
+        return Answer.of(in_dialect(content, self.switches))
 
     def _shown(self, now: datetime) -> datetime | None:
         """Return when versions that show at `now` were made; None shows the newest of all."""
-        return now - self.moods.visible_after if self.moods.visible_after else None
+        return now - self.switches.visible_after if self.switches.visible_after else None
 
     def _one_call(self, call_id: str, params: Mapping[str, str], now: datetime) -> Answer:
-        check_known(params, _ONE_CALL_PARAMETERS, self.moods)
-        zone, echoed = zone_of(params, self.moods)
+        check_known(params, _ONE_CALL_PARAMETERS, self.switches)
+        zone, echoed = zone_of(params, self.switches)
         call = self.book.shown(call_id, at=self._shown(now))
         if call is None:
             return not_found()
-        shown = rendered(call, shown_fields(params, self.moods), zone, self.moods)
+        shown = rendered(call, shown_fields(params, self.switches), zone, self.switches)
         content: Call = {"status": "success", **self._echo(echoed)}
-        if self.moods.single_call == "top_level":
+        if self.switches.single_call == "top_level":
             content.update(shown)
-        elif self.moods.single_call == "object":
+        elif self.switches.single_call == "object":
             content["call"] = shown
         else:
             content = {
@@ -255,30 +255,30 @@ class Callcap:
         return self._found(content)
 
     def _calls(self, params: Mapping[str, str], now: datetime) -> Answer:
-        moods = self.moods
-        search = understood(params, now, moods)
-        calls = self._selected(search, now)[: moods.max_total]
+        switches = self.switches
+        search = understood(params, now, switches)
+        calls = self._selected(search, now)[: switches.max_total]
         total = len(calls)
-        if not total and moods.empty_search == "404":
+        if not total and switches.empty_search == "404":
             return not_found()
-        if not total and moods.empty_search == "204":
+        if not total and switches.empty_search == "204":
             return Answer(204)
         last_page = math.ceil(total / search.show)
         page = search.page
         if page > max(last_page, 1):
-            if moods.page_beyond_last == "404":
+            if switches.page_beyond_last == "404":
                 return not_found()
-            if moods.page_beyond_last == "400":
+            if switches.page_beyond_last == "400":
                 msg = "page must be less than or equal to last_page"
                 raise BadParameterError(msg)
-            if moods.page_beyond_last == "last":
+            if switches.page_beyond_last == "last":
                 page = max(last_page, 1)
         first = (page - 1) * search.show
         shown = [
-            rendered(call, search.detail, search.zone, moods)
+            rendered(call, search.detail, search.zone, switches)
             for call in calls[first : first + search.show]
         ]
-        least = 0 if moods.empty_search == "last_page_0" else 1
+        least = 0 if switches.empty_search == "last_page_0" else 1
         content: Call = {
             "pagination": _pagination(
                 page,
@@ -290,16 +290,16 @@ class Callcap:
             "status": "success",
             **self._echo(search.zone_echoed),
         }
-        if total or moods.empty_search != "missing":
-            content["call"] = None if not total and moods.empty_search == "null" else shown
+        if total or switches.empty_search != "missing":
+            content["call"] = None if not total and switches.empty_search == "null" else shown
         return self._found(content)
 
     def _echo(self, zone: str) -> Call:
-        return {"search": {"timezone": zone}} if self.moods.zone_echo else {}
+        return {"search": {"timezone": zone}} if self.switches.zone_echo else {}
 
     def _selected(self, search: Search, now: datetime) -> list[Call]:
         """Return the calls of a search in their order; the same ones are remembered for a while."""
-        selection, shown, ties = search.selection, self._shown(now), self.moods.ties
+        selection, shown, ties = search.selection, self._shown(now), self.switches.ties
         with self._lock, self.book.lock:
             key = (self.book.version, selection)
             may_remember = shown is None and ties == "stable"

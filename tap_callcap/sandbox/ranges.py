@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
-    from tap_callcap.sandbox.moods import Moods
+    from tap_callcap.sandbox.switches import Switches
 
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -84,16 +84,16 @@ def shortcut_days(name: str, today: date) -> tuple[date, date]:
     return days[name]
 
 
-def modified_span(params: Mapping[str, str], zone: ZoneInfo, moods: Moods) -> Span:
-    """Return when the calls of a search were last modified: whole minutes, as the moods want."""
+def modified_span(params: Mapping[str, str], zone: ZoneInfo, switches: Switches) -> Span:
+    """Return when the calls of a search were last modified: whole minutes, as the switches want."""
     first, end = (_minute(params, f"search_last_modified_{side}") for side in ("start", "end"))
     return span_of_walls(
         None
         if first is None
-        else first[0] + _MINUTE * (moods.start_minute == "exclusive" and first[1]),
-        None if end is None else _after(*end, moods),
+        else first[0] + _MINUTE * (switches.start_minute == "exclusive" and first[1]),
+        None if end is None else _after(*end, switches),
         zone,
-        moods.repeated_hour,
+        switches.repeated_hour,
     )
 
 
@@ -105,12 +105,12 @@ def days_asked_for(started: Span, modified: Span, now: datetime) -> float:
     return ((span.end or now) - span.first) / _DAY
 
 
-def _after(minute: datetime, has_time: bool, moods: Moods) -> datetime:  # noqa: FBT001 - a pair
+def _after(minute: datetime, has_time: bool, switches: Switches) -> datetime:  # noqa: FBT001 - a pair
     """Return the first wall time after an asked end."""
     if not has_time:
         return minute + _DAY  # "if no time is added, the time will default to 23:59:59"
     extra = {"includes": _MINUTE, "excludes": timedelta(0), "on_the_dot": _SECOND}
-    return minute + extra[moods.end_minute]
+    return minute + extra[switches.end_minute]
 
 
 def _minute(params: Mapping[str, str], name: str) -> tuple[datetime, bool] | None:

@@ -14,7 +14,7 @@ from tap_callcap.sandbox.zones import local_text
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from tap_callcap.sandbox.moods import Moods
+    from tap_callcap.sandbox.switches import Switches
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 encode = _encoder.encode
@@ -29,7 +29,7 @@ _SECTIONS: Final = {
 }
 
 
-def rendered(call: Call, fields: frozenset[str], zone: ZoneInfo, moods: Moods) -> Call:
+def rendered(call: Call, fields: frozenset[str], zone: ZoneInfo, switches: Switches) -> Call:
     """Return a call as the API shows it: `fields` and the basic ones, times local to `zone`."""
     shown = {name: value for name, value in call.items() if name in fields or name not in _DETAILED}
     for name in ("start_datetime", "last_modified", "end_datetime"):
@@ -38,11 +38,11 @@ def rendered(call: Call, fields: frozenset[str], zone: ZoneInfo, moods: Moods) -
     callsaver = shown.get("callsaver")
     if callsaver and callsaver["date"] is not None:
         shown["callsaver"] = {**callsaver, "date": local_text(callsaver["date"], zone)}
-    if moods.unknown_fields:
+    if switches.unknown_fields:
         shown = with_unknown_fields(shown)
-    if moods.absent == "missing":
+    if switches.absent == "missing":
         shown = _without_nulls(shown)
-    elif moods.absent == "empty":
+    elif switches.absent == "empty":
         shown = {
             name: _empty(_SECTIONS.get(name, "") if value is None else value)
             for name, value in shown.items()
@@ -69,9 +69,9 @@ def with_unknown_fields(shown: Call) -> Call:
     return more
 
 
-def in_dialect(answer: Call, moods: Moods) -> Call:
+def in_dialect(answer: Call, switches: Switches) -> Call:
     """Return an answer as the server's language writes it."""
-    if moods.dialect == "json":
+    if switches.dialect == "json":
         return answer
     translated: Call = _coldfusion(answer)
     return translated

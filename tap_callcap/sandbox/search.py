@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from tap_callcap.sandbox.moods import Moods
+    from tap_callcap.sandbox.switches import Switches
 
 DETAILS: Final = {
     "all": ("callsurance", "webmatch", "caller", "accounts", "sentiment"),
@@ -96,29 +96,29 @@ class Search:
     zone_echoed: str
 
 
-def understood(params: Mapping[str, str], now: datetime, moods: Moods) -> Search:
+def understood(params: Mapping[str, str], now: datetime, switches: Switches) -> Search:
     """Read the parameters of `/get/calls/`; those without a text count as not given.
 
     Raises BadParameterError where the answer would be a 400.
     """
     given = {name: text for name, text in params.items() if text}
-    check_known(given, PARAMETERS, moods)
-    zone, echoed = zone_of(given, moods)
-    page = number("page", given.get("page", "1"), 1, moods.max_page)
+    check_known(given, PARAMETERS, switches)
+    zone, echoed = zone_of(given, switches)
+    page = number("page", given.get("page", "1"), 1, switches.max_page)
     show = number("show", given.get("show", "50"), 1, MAX_SHOW)
     order = given.get("order", "newest")
     if order not in ORDERS:
         msg = f"order must be one of {', '.join(ORDERS)}"
         raise BadParameterError(msg)
     _check_durations(given)
-    started_in = start_span(given, zone, now, moods.repeated_hour)
-    modified_in = modified_span(given, zone, moods)
+    started_in = start_span(given, zone, now, switches.repeated_hour)
+    modified_in = modified_span(given, zone, switches)
     if (
-        moods.max_range_days is not None
+        switches.max_range_days is not None
         and "call_id" not in given
-        and days_asked_for(started_in, modified_in, now) > moods.max_range_days
+        and days_asked_for(started_in, modified_in, now) > switches.max_range_days
     ):
-        msg = f"The date range must not be longer than {moods.max_range_days:g} days"
+        msg = f"The date range must not be longer than {switches.max_range_days:g} days"
         raise BadParameterError(msg)
     filters = tuple(sorted((name, given[name]) for name in FILTER_NAMES.intersection(given)))
     return Search(
@@ -132,43 +132,43 @@ def understood(params: Mapping[str, str], now: datetime, moods: Moods) -> Search
             tuple(filter_for(name, text, zone) for name, text in filters),
         ),
         page,
-        min(show, moods.show_cap or MAX_SHOW),
-        shown_fields(given, moods),
+        min(show, switches.show_cap or MAX_SHOW),
+        shown_fields(given, switches),
         zone,
         echoed,
     )
 
 
-def check_known(params: Mapping[str, str], known: frozenset[str], moods: Moods) -> None:
-    """Refuse parameters that an endpoint does not document, unless the mood is to ignore them."""
+def check_known(params: Mapping[str, str], known: frozenset[str], switches: Switches) -> None:
+    """Refuse parameters that an endpoint does not document, unless the switch is to ignore them."""
     unknown = sorted(set(params) - known)
-    if unknown and moods.unknown_parameters == "400":
+    if unknown and switches.unknown_parameters == "400":
         msg = f"There is no parameter {', '.join(unknown)}"
         raise BadParameterError(msg)
 
 
-def zone_of(params: Mapping[str, str], moods: Moods) -> tuple[ZoneInfo, str]:
+def zone_of(params: Mapping[str, str], switches: Switches) -> tuple[ZoneInfo, str]:
     """Return the zone of a request and the name under which the answer echoes it."""
-    name = params.get("search_timezone", moods.login_timezone)
+    name = params.get("search_timezone", switches.login_timezone)
     is_utc = name in UTC_NAMES
-    if name in moods.refused_timezones or (is_utc and moods.utc == "refused"):
+    if name in switches.refused_timezones or (is_utc and switches.utc == "refused"):
         msg = f"search_timezone does not accept {name}"
         raise BadParameterError(msg)
-    if is_utc and moods.utc == "ignored":
-        name = moods.login_timezone
+    if is_utc and switches.utc == "ignored":
+        name = switches.login_timezone
     try:
         zone = zone_named(name)
     except ValueError as error:
         msg = f"search_timezone: {error}"
         raise BadParameterError(msg) from error
-    return zone, "Etc/UTC" if is_utc and moods.utc == "alias" else name
+    return zone, "Etc/UTC" if is_utc and switches.utc == "alias" else name
 
 
-def shown_fields(params: Mapping[str, str], moods: Moods) -> frozenset[str]:
+def shown_fields(params: Mapping[str, str], switches: Switches) -> frozenset[str]:
     """Return the fields that `detail` adds to the basic ones."""
     detail = words("detail", params.get("detail", "all"), DETAILS)
     fields = {name for word in detail for name in DETAILS[word]}
-    if moods.callsaver_detail == "always" or "all" in detail:
+    if switches.callsaver_detail == "always" or "all" in detail:
         fields.add("callsaver")
     return frozenset(fields)
 

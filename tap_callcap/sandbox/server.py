@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from typing_extensions import Self
 
-    from tap_callcap.sandbox.moods import Moods
+    from tap_callcap.sandbox.switches import Switches
 
 LOOPBACK = "127.0.0.1"
 _KEEP_ALIVE = 75  # seconds; uvicorn's 5 would close connections under a client that pauses
@@ -125,12 +125,12 @@ def listening(host: str, port: int) -> socket.socket:
 class Sandbox:
     """Callcap served at `url` while a with block runs, on a free port of this machine."""
 
-    def __init__(self, callcap: Callcap | CallBook, *, moods: Moods | None = None) -> None:
-        """Take a Callcap, or a book to make one with these `moods` of."""
+    def __init__(self, callcap: Callcap | CallBook, *, switches: Switches | None = None) -> None:
+        """Take a Callcap, or a book to make one with these `switches` of."""
         if isinstance(callcap, CallBook):
-            callcap = Callcap(callcap, moods=moods)
-        elif moods is not None:
-            callcap.moods = moods
+            callcap = Callcap(callcap, switches=switches)
+        elif switches is not None:
+            callcap.switches = switches
         self.callcap = callcap
         self.book = callcap.book
         self.url = ""

@@ -20,12 +20,12 @@ from singer_sdk.helpers._batch import SDKBatchMessage  # noqa: PLC2701 - the SDK
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
+from tap_callcap.instants import UTC
 from tap_callcap.records.hashing import NO_HASHING, Hashing
 from tap_callcap.records.schema import load_schema
 from tap_callcap.records.shaper import Shaper
 from tap_callcap.singer.flattening import Flattener
 from tap_callcap.singer.writer import BlockWriter, LeanRecordMessage
-from tap_callcap.windows import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -80,7 +80,7 @@ class CallcapStream(Stream):
             known=self.schema,
             is_selected=self.mask.__getitem__,
             hashing=hashing,
-            as_dict=not self._is_written_as_it_is,
+            as_dict=not self._is_passthrough,
         )
 
     @cached_property
@@ -94,7 +94,7 @@ class CallcapStream(Stream):
         return self.stream_maps
 
     @property
-    def _is_written_as_it_is(self) -> bool:
+    def _is_passthrough(self) -> bool:
         """Whether nobody looks into the records: no map, flattening, batch or other writer."""
         return (
             self._batches is None
@@ -185,7 +185,7 @@ class CallcapStream(Stream):
         if self._block_writer is not None:
             self._block_writer.flush()
 
-    def put_off(self, line: str) -> None:
+    def defer_failure(self, line: str) -> None:
         """Fail the run with `line`, once everything else has been read."""
         self.logger.warning("%s; the run goes on, and will fail", line)
         self.failures.append(line)

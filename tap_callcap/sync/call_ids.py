@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.api.client import BadRequestError
-from tap_callcap.api.responses import ForeignZoneError
-from tap_callcap.sync.workers import Workers
+from tap_callcap.api.errors import BadRequestError, ForeignZoneError
+from tap_callcap.sync.prefetch import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-callcap")
 
 
-class SingleCalls:
+class CallsById:
     """Reads the calls that the setting `call_ids` names.
 
     Args:
@@ -30,7 +29,7 @@ class SingleCalls:
         settings: The run's settings.
         detail: Which sections of a call the API shall send, as its `detail` parameter has it.
         shaper_in: Makes what shapes calls whose times are in a zone.
-        put_off: Is told at the end which calls there are not.
+        defer_failure: Is told at the end which calls there are not.
     """
 
     def __init__(
@@ -40,13 +39,13 @@ class SingleCalls:
         *,
         detail: str,
         shaper_in: Callable[[ZoneInfo], Shaper],
-        put_off: Callable[[str], None],
+        defer_failure: Callable[[str], None],
     ) -> None:
         self._client = client
         self._settings = settings
         self._detail = detail
         self._shaper_in = shaper_in
-        self._put_off = put_off
+        self._defer_failure = defer_failure
         self._calls = 0
         self._zone = settings.zone
 
@@ -66,10 +65,12 @@ class SingleCalls:
                 shaper = shaper or self._shaper_in(self._zone)  # settled by the first call
                 yield [shaper(call)]
         if missing:
-            self._put_off(f"Callcap has no call {', '.join(missing)} for this key: check call_ids")
+            self._defer_failure(
+                f"Callcap has no call {', '.join(missing)} for this key: check call_ids"
+            )
 
     @property
-    def effort(self) -> str:
+    def summary(self) -> str:
         """What the run has done so far, for people."""
         client = self._client
         return f"{self._calls:,} calls, {client.requests:,} requests, {client.retries:,} retries"

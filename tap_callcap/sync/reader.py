@@ -13,22 +13,21 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.api.client import BadRequestError
+from tap_callcap.api.errors import BadRequestError
 from tap_callcap.api.responses import NothingFound, Page
-from tap_callcap.records.coercion import UnreadableError
-from tap_callcap.sync.prefetch import Answer, Ask, Fetcher, Plan
+from tap_callcap.instants import UTC, UnreadableError
+from tap_callcap.sync.prefetch import Ask, Plan, Prefetcher, SearchAnswer
+from tap_callcap.sync.proof import Proof, Whole
 from tap_callcap.windows import (
     AIM_PAGES,
     MOST_PAGES,
     MOST_PARTS,
-    NEW_FILL,
-    UTC,
+    UNSETTLED_PAGE_FILL,
     Stride,
     Window,
     border_before,
@@ -38,7 +37,7 @@ from tap_callcap.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterator
     from concurrent.futures import Future
     from zoneinfo import ZoneInfo
 
@@ -47,47 +46,18 @@ if TYPE_CHECKING:
 Following: TypeAlias = Callable[[Window, int], Window | None]
 """Says which window is read after one that held a total of calls."""
 
-SURELY_EMPTY = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
+EMPTY_SEARCH_WINDOW = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
 MOST_PASSES = 30  # over a lone settled minute before the run fails
 AGREEING_PASSES = 10  # in a row of those, after which an API is believed to repeat calls
 MOST_PAGES_OF_A_MINUTE = 10_000  # what no account can have; an API that says so is not believed
-ROUND = 500  # calls; a total that is a multiple may be a ceiling of the API instead of a count
+CEILING_STEP = (
+    500  # calls; a total that is a multiple may be a ceiling of the API instead of a count
+)
 CHUNK = 32  # calls that are decoded at a time
 REQUESTS_PER_WINDOW = 200  # ceiling, those asked ahead included, and
 REQUESTS_PER_PAGE = 60  # as many more for each page that a window is said to hold
 
 logger = logging.getLogger("tap-callcap")
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """Said after the last call of `window`, once it is proven whole."""
-
-    window: Window
-
-
-class Proof:
-    """Whether the answers seen hold all that a settled window holds."""
-
-    def __init__(self) -> None:
-        self.total = -1  # calls, by the last answer
-        self._last_pages: dict[int, int] = {}  # by the size of pages
-        self._ids: set[str] = set()
-
-    def add(self, page: Page, page_size: int, versions: Iterable[Version]) -> None:
-        """Take one more answer: where its totals differ from earlier ones', begin anew."""
-        last_page = self._last_pages.get(page_size, page.last_page)
-        if (self.total, last_page) != (page.total_records, page.last_page):
-            self.total = page.total_records
-            self._last_pages = {}
-            self._ids = set()
-        self._last_pages[page_size] = page.last_page
-        self._ids.update([call_id for call_id, _ in versions])
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether, while the set stood still, all of it was seen."""
-        return len(self._ids) == self.total
 
 
 class Reader:
@@ -119,7 +89,7 @@ class Reader:
         self._zone = zone
         self._settled = settled
         self._page_size = page_size
-        self._fetcher = Fetcher(ask, concurrency)
+        self._prefetcher = Prefetcher(ask, concurrency)
         self._most_requests = 0
         self._most_pages = MOST_PAGES  # that the API has not refused
         self.longest = timedelta.max  # window that the API has not refused
@@ -150,11 +120,11 @@ class Reader:
         while pending:
             window = pending.pop()
             self._allow(REQUESTS_PER_WINDOW)
-            if not self._fetcher.is_asked(window):
+            if not self._prefetcher.is_asked(window):
                 plan = self._plan(window, pending, following)
-                self._fetcher.follow(plan, self._page_size)
+                self._prefetcher.follow(plan, self._page_size)
             if first is not None:
-                self._fetcher.put(window, first)
+                self._prefetcher.put(window, first)
                 first = None
             try:
                 page = self._first_page(window)
@@ -186,7 +156,7 @@ class Reader:
         then it tells how many pages are to come.
         """
         waiting = list(pending)
-        first: Future[Answer] | None = self._fetcher.ask(window, 1)
+        first: Future[SearchAnswer] | None = self._prefetcher.ask(window, 1)
         yield True
         while first is not None:
             while not first.done():
@@ -197,16 +167,16 @@ class Reader:
             after = waiting.pop() if waiting else following(window, page.total_records)
             first = None
             if after is not None:
-                first = self._fetcher.ask(after, 1)
+                first = self._prefetcher.ask(after, 1)
                 yield True
             for number in range(2, page.last_page + 1):
-                self._fetcher.ask(window, number)
+                self._prefetcher.ask(window, number)
                 yield True
             window = after or window
 
     def _parts(self, window: Window, first: Page) -> tuple[Window, ...]:
         """What to read instead of `window`: itself, parts of it, nothing where it must wait."""
-        if first.total_records and not first.total_records % ROUND:
+        if first.total_records and not first.total_records % CEILING_STEP:
             halves = cut(window, 2, self._zone)
             if len(halves) > 1:
                 return halves
@@ -216,7 +186,9 @@ class Reader:
             border = border_before(self._settled, self._zone)
             if window.start < border < window.end:
                 return Window(window.start, border), Window(border, window.end)
-            wanted = math.ceil(first.total_records / max(1, int(self._page_size * NEW_FILL)))
+            wanted = math.ceil(
+                first.total_records / max(1, int(self._page_size * UNSETTLED_PAGE_FILL))
+            )
             parts = cut(window, wanted, self._zone)
             return parts if len(parts) > 1 else ()
         if first.last_page > self._most_pages:
@@ -239,7 +211,7 @@ class Reader:
         again = self._take(window, 1)
         if isinstance(again, Page):
             return again
-        control = self._take(SURELY_EMPTY, 1)
+        control = self._take(EMPTY_SEARCH_WINDOW, 1)
         said = (nothing.code, nothing.status)
         if said != (again.code, again.status) or (
             not isinstance(control, NothingFound) or said != (control.code, control.status)
@@ -270,10 +242,10 @@ class Reader:
         return (
             first.is_snapshot
             or proof.is_whole
-            or (yield from self._insist(window, first, proof, seen))
+            or (yield from self._reread_minute(window, first, proof, seen))
         )
 
-    def _insist(
+    def _reread_minute(
         self,
         window: Window,
         first: Page,
@@ -297,7 +269,7 @@ class Reader:
             last_page = max(last_page, math.ceil(proof.total / page_size))
             rows: list[Version] = []
             numbers = range(last_page, 0, -1)
-            self._fetcher.follow(self._plan_pages(window, numbers), page_size)
+            self._prefetcher.follow(self._plan_pages(window, numbers), page_size)
             for number in numbers:
                 page = self._page_or_none(window, number)
                 if page is None:
@@ -326,7 +298,7 @@ class Reader:
     def _plan_pages(self, window: Window, numbers: range) -> Plan:
         """Ask for pages of one window."""
         for number in numbers:
-            self._fetcher.ask(window, number)
+            self._prefetcher.ask(window, number)
             yield True
 
     def _page_or_none(self, window: Window, number: int) -> Page | None:
@@ -370,14 +342,14 @@ class Reader:
 
     def _allow(self, requests: int) -> None:
         """Let so many more requests be made before the run fails."""
-        self._most_requests = self._fetcher.asked + requests
+        self._most_requests = self._prefetcher.asked + requests
 
-    def _take(self, window: Window, number: int) -> Answer:
+    def _take(self, window: Window, number: int) -> SearchAnswer:
         """A page, asked for now unless it was ahead of need."""
-        if self._fetcher.asked > self._most_requests:
+        if self._prefetcher.asked > self._most_requests:
             msg = f"{_span(window)} could not be read whole in a bounded number of requests"
             raise FatalAPIError(msg)
-        return self._fetcher.take(window, number)
+        return self._prefetcher.take(window, number)
 
 
 def _span(window: Window) -> str:

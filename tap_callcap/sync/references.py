@@ -10,9 +10,9 @@ from singer_sdk.exceptions import FatalAPIError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_callcap.records.coercion import JSON
+    from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Record
-    from tap_callcap.sync.workers import Workers
+    from tap_callcap.sync.prefetch import Workers
 
 Account: TypeAlias = tuple[str, str]
 """An account's type and id, as the API takes them."""

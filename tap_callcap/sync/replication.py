@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.api.client import DAYS_AHEAD, BadRequestError, Search
-from tap_callcap.api.responses import ForeignZoneError, NothingFound, Page
-from tap_callcap.records.coercion import format_instant
-from tap_callcap.sync.reader import Reader, Whole
+from tap_callcap.api.errors import BadRequestError, ForeignZoneError
+from tap_callcap.api.responses import NothingFound, Page
+from tap_callcap.api.search import DAYS_AHEAD, Search
+from tap_callcap.instants import MINUTE, UTC, format_instant
+from tap_callcap.sync.proof import Whole
+from tap_callcap.sync.reader import Reader
 from tap_callcap.windows import (
     ALL_HISTORY,
     FIRST_LENGTH,
-    MINUTE,
-    UTC,
     Range,
     Stride,
     Window,
@@ -53,7 +53,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opening:
+class _FirstAnswer:
     """What the first request of a run settled."""
 
     search: Search
@@ -100,8 +100,8 @@ class Replication:
         Raises:
             FatalAPIError: If something cannot be read whole, naming it.
         """
-        opening = self._open()
-        yield from self._read(opening, self._range(opening))
+        first_answer = self._open()
+        yield from self._read(first_answer, self._range(first_answer))
 
     def check(self) -> str:
         """Prove by two requests or so that a run can work; returns what was found, for people.
@@ -109,8 +109,8 @@ class Replication:
         Raises:
             FatalAPIError: If it cannot, with what to do.
         """
-        opening = self._open()
-        clock = opening.answer.clock
+        first_answer = self._open()
+        clock = first_answer.answer.clock
         ahead = timedelta(seconds=round((clock - datetime.now(UTC)).total_seconds()))
         if abs(ahead) > FUTURE:
             msg = (
@@ -119,16 +119,17 @@ class Replication:
                 "a proxy on the way to api_url gives old answers"
             )
             raise FatalAPIError(msg)
-        page = self._over_all_times(opening.search, clock)
+        page = self._over_all_times(first_answer.search, clock)
         if isinstance(page, NothingFound):
             self._client.accounts()
             found = "no calls yet"
         else:
             found = f"{page.returned:,} of {page.total_records:,} calls on the first page"
-            if page.returned < min(page.total_records, opening.search.page_size):
+            if page.returned < min(page.total_records, first_answer.search.page_size):
                 logger.warning("Callcap's pages are smaller: set page_size to %d", page.returned)
         return (
-            f"Callcap takes the key and timezone {opening.search.zone.key}, and shows {found}; "
+            f"Callcap takes the key and timezone {first_answer.search.zone.key}, "
+            f"and shows {found}; "
             f"its clock is {ahead.total_seconds():+.0f} s from this machine's"
         )
 
@@ -138,7 +139,7 @@ class Replication:
             start = max(start, self._bookmark - self._settings.lookback)
         return border_before(start, zone)
 
-    def _open(self) -> _Opening:
+    def _open(self) -> _FirstAnswer:
         """Ask the first request alone; it settles key, zone and clock.
 
         How far it asks rests on this machine's clock, what is made of the answer does not.
@@ -164,7 +165,7 @@ class Replication:
             window = parts[0]
             self._longest = window.length
 
-    def _open_in(self, zone: ZoneInfo, window: Window) -> _Opening:
+    def _open_in(self, zone: ZoneInfo, window: Window) -> _FirstAnswer:
         last_day = _local_now(window.start).date() + timedelta(days=DAYS_AHEAD)
         settings = self._settings
         search = Search(zone, last_day, settings.page_size, self._detail, settings.filters)
@@ -178,7 +179,7 @@ class Replication:
             self._over_all_times(replace(search, page_size=1), answer.clock),
             Page,
         )
-        return _Opening(search, window, answer, is_zone_sure)
+        return _FirstAnswer(search, window, answer, is_zone_sure)
 
     def _over_all_times(self, search: Search, now: datetime) -> Page | NothingFound:
         """The first page of a search over all times, or the latest that the API takes."""
@@ -191,12 +192,12 @@ class Replication:
                 if window.length < DAY:
                     raise
 
-    def _read(self, opening: _Opening, span: Range) -> Iterator[list[Record] | Checkpoint]:
+    def _read(self, first_answer: _FirstAnswer, span: Range) -> Iterator[list[Record] | Checkpoint]:
         """Read window after window of `span`, from what the first request settled."""
         shaper = self._shaper_in(span.zone)
         reader = Reader(
             lambda window, number, page_size: self._client.calls(
-                replace(opening.search, page_size=page_size), window, number
+                replace(first_answer.search, page_size=page_size), window, number
             ),
             self._client.accounts,
             decode=shaper.decode,
@@ -206,12 +207,12 @@ class Replication:
             concurrency=self._settings.concurrency,
         )
         reader.longest = self._longest
-        window, first = _first_window(span, opening, reader)
+        window, first = _first_window(span, first_answer, reader)
         whole = Window(span.start, span.start)
         for event in reader.read(window, partial(_following, span, reader), first):
             if isinstance(event, Whole):
                 whole = event.window
-                if opening.is_zone_sure:
+                if first_answer.is_zone_sure:
                     yield Checkpoint(whole.end)
             else:
                 self._calls += len(event)
@@ -223,15 +224,15 @@ class Replication:
                 "read page by page: they are left to the next run",
                 format_instant(whole.end),
             )
-        if not opening.is_zone_sure:
+        if not first_answer.is_zone_sure:
             which = " that match the filters" if self._settings.filters.texts else ""
             logger.warning(
                 "Callcap has no calls for this key%s: the bookmark stays where it was", which
             )
 
-    def _range(self, opening: _Opening) -> Range:
+    def _range(self, first_answer: _FirstAnswer) -> Range:
         """What the run covers."""
-        settings, zone, now = self._settings, opening.search.zone, opening.answer.clock
+        settings, zone, now = self._settings, first_answer.search.zone, first_answer.answer.clock
         # Within the lookback, what is modified until then is read by a later run all the same.
         if self._bookmark is not None and self._bookmark > now + min(FUTURE, settings.lookback):
             msg = (
@@ -246,7 +247,7 @@ class Replication:
             zone,
         )
         logger.info(
-            "Reading calls modified from %s to %s, asked in %s, detail %s",
+            "Coerce calls modified from %s to %s, asked in %s, detail %s",
             format_instant(span.start),
             format_instant(span.upper),
             span.zone.key,
@@ -263,11 +264,11 @@ class Replication:
                 format_instant(whole.end),
                 whole.length,
                 100 * ((whole.end - span.start) / (span.upper - span.start)),
-                self.effort,
+                self.summary,
             )
 
     @property
-    def effort(self) -> str:
+    def summary(self) -> str:
         """What the run has done so far, for people."""
         return (
             f"{self._calls:,} calls, {self._client.requests:,} requests, "
@@ -287,17 +288,20 @@ def _following(span: Range, reader: Reader, window: Window, total: int) -> Windo
 
 
 def _first_window(
-    span: Range, opening: _Opening, reader: Reader
+    span: Range, first_answer: _FirstAnswer, reader: Reader
 ) -> tuple[Window | None, Page | None]:
-    """The first window to read; the opening's answer serves as its first page where it can."""
+    """The first window to read; the first_answer's answer serves as its first page where it can."""
     if span.start >= span.upper:
         return None, None
-    window, answer = Window(span.start, min(opening.window.end, span.upper)), opening.answer
+    window, answer = (
+        Window(span.start, min(first_answer.window.end, span.upper)),
+        first_answer.answer,
+    )
     if isinstance(answer, NothingFound):
         return span.window(span.start, Stride(window.length, window.length)), None
     if answer.is_snapshot or (
-        window == opening.window and is_settled(window, span.settled, span.zone)
+        window == first_answer.window and is_settled(window, span.settled, span.zone)
     ):
         return window, answer
-    stride = reader.stride_after(opening.window, answer.total_records)
+    stride = reader.stride_after(first_answer.window, answer.total_records)
     return span.window(span.start, stride), None

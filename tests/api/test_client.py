@@ -29,8 +29,9 @@ from support.asking import (
 from support.fault_server import FaultServer, answer, compressed, good, redirect
 from support.seeded import SEEDED
 from tap_callcap.api import transport as wire
-from tap_callcap.api.client import BadRequestError, Search
-from tap_callcap.api.responses import ForeignZoneError, NothingFound
+from tap_callcap.api.errors import BadRequestError, ForeignZoneError
+from tap_callcap.api.responses import NothingFound
+from tap_callcap.api.search import Search
 
 if TYPE_CHECKING:
     from pathlib import Path

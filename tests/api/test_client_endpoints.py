@@ -12,9 +12,10 @@ import pytest
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 from support.fault_server import Act, FaultServer, answer
-from tap_callcap.api.client import Client, NoAccessError
-from tap_callcap.api.responses import Answer, ForeignZoneError, read_call, read_rows
-from tap_callcap.sync.workers import Workers
+from tap_callcap.api.client import Client
+from tap_callcap.api.errors import ForeignZoneError, NoAccessError
+from tap_callcap.api.responses import Response, read_call, read_rows
+from tap_callcap.sync.prefetch import Workers
 
 UTC = ZoneInfo("UTC")
 CLOCK = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
@@ -90,16 +91,16 @@ def test_what_is_not_the_call_is_not_believed(call: object, problem: str) -> Non
     """An answer that contradicts the question raises what makes the client ask again."""
     content = {"status": "success", "search": ECHO, "call": call}
     with pytest.raises(RetriableAPIError, match=problem):
-        read_call(Answer(200, content, CLOCK), "1_1:1", UTC)
+        read_call(Response(200, content, CLOCK), "1_1:1", UTC)
 
 
 def test_a_call_in_no_zone_or_another_one_is_an_error() -> None:
     """Its times could not be read."""
     with pytest.raises(FatalAPIError, match="does not say its timezone"):
-        read_call(Answer(200, {"call": CALL}, CLOCK), "1_1:1", UTC)
+        read_call(Response(200, {"call": CALL}, CLOCK), "1_1:1", UTC)
     content = {"call": CALL, "search": {"timezone": "US/Central"}}
     with pytest.raises(ForeignZoneError):
-        read_call(Answer(200, content, CLOCK), "1_1:1", UTC)
+        read_call(Response(200, content, CLOCK), "1_1:1", UTC)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +118,13 @@ def test_a_call_in_no_zone_or_another_one_is_an_error() -> None:
 )
 def test_rows_are_what_is_listed_by_a_name(code: int, body: Any, rows: Any) -> None:
     """An empty list differs from no list."""
-    assert read_rows(Answer(code, body, CLOCK), "csr") == rows
+    assert read_rows(Response(code, body, CLOCK), "csr") == rows
 
 
 def test_rows_that_are_no_list_are_not_believed() -> None:
     """They may be the half of an answer."""
     with pytest.raises(RetriableAPIError, match="`csr` is not a list"):
-        read_rows(Answer(200, {"csr": {"csr_id": 1}}, CLOCK), "csr")
+        read_rows(Response(200, {"csr": {"csr_id": 1}}, CLOCK), "csr")
 
 
 def test_accounts_are_asked_for_level_by_level() -> None:

@@ -26,7 +26,7 @@ from support.asking import (
 from support.fast_time import FastTime
 from support.fault_server import FAULTS, SLOW_FAULTS, TOO_LONG, FaultServer, answer, good, head
 from tap_callcap.api import client as client_module
-from tap_callcap.api.client import LONGEST_BACKOFF, SLOWEST_PACE, Pace
+from tap_callcap.api.retry import LONGEST_BACKOFF, LONGEST_INTERVAL, RateLimiter
 
 if TYPE_CHECKING:
     from support.fault_server import Act, Seen, Wire
@@ -304,7 +304,7 @@ def test_waiting_for_a_turn_is_no_failing(fast: FastTime) -> None:
 
 def test_a_thread_that_waits_is_held_back_by_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn that was near moves when another thread is refused meanwhile."""
-    pace = Pace(2)
+    pace = RateLimiter(2)
     clock = FastTime()
     monkeypatch.setattr(client_module, "time", clock)
     pace.wait()
@@ -320,7 +320,7 @@ def test_a_thread_that_waits_is_held_back_by_a_refusal(monkeypatch: pytest.Monke
     assert sum(clock.slept) == pytest.approx(30, abs=0.1)
 
 
-def intervals(pace: Pace, clock: FastTime, count: int) -> list[float]:
+def intervals(pace: RateLimiter, clock: FastTime, count: int) -> list[float]:
     """Seconds between some turns in a row."""
     times = [pace.wait() for _ in range(count + 1)]
     del clock.slept[:]
@@ -329,7 +329,7 @@ def intervals(pace: Pace, clock: FastTime, count: int) -> list[float]:
 
 def test_the_pace_falls_once_for_a_burst(fast: FastTime) -> None:
     """Refusals of requests that were in flight together slow the pace once, later ones again."""
-    pace = Pace(None)
+    pace = RateLimiter(None)
     asked = [pace.wait() for _ in range(16)]
     for at in asked:
         pace.slow_down(0, at)
@@ -340,14 +340,14 @@ def test_the_pace_falls_once_for_a_burst(fast: FastTime) -> None:
 
 def test_the_pace_has_a_floor_and_recovers(fast: FastTime) -> None:
     """However often the server refuses, requests go on; with each success they go faster."""
-    pace = Pace(10)
+    pace = RateLimiter(10)
     for _ in range(50):
         pace.slow_down(0, pace.wait())
     pace.wait()
-    assert intervals(pace, fast, 1) == pytest.approx([SLOWEST_PACE], abs=0.01)
+    assert intervals(pace, fast, 1) == pytest.approx([LONGEST_INTERVAL], abs=0.01)
     pace.speed_up()
     pace.wait()
-    assert intervals(pace, fast, 1) == pytest.approx([SLOWEST_PACE * 0.9], abs=0.01)
+    assert intervals(pace, fast, 1) == pytest.approx([LONGEST_INTERVAL * 0.9], abs=0.01)
     for _ in range(100):
         pace.speed_up()
     pace.wait()

@@ -17,10 +17,10 @@ from support.running import bookmark_of, discovered, run_command, run_tap
 from support.written_filters import EXAMPLES, account, filters_table, tried
 from support.written_settings import CHECKOUT
 from tap_callcap.api.filters import FILTERS, NOT_FILTERS, RANGE, Filters
-from tap_callcap.sandbox import VENDOR_EXAMPLE, Answer, CallBook, Callcap, Moods, Sandbox
+from tap_callcap.instants import MINUTE
+from tap_callcap.sandbox import VENDOR_EXAMPLE, Answer, CallBook, Callcap, Sandbox, Switches
 from tap_callcap.settings import SETTINGS, read_environment
 from tap_callcap.validation import problems
-from tap_callcap.windows import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,14 +246,14 @@ def test_the_documents_say_of_every_filter_what_it_follows() -> None:
 # Runs
 
 
-def calls_of_ages(*ages: timedelta, moods: Moods | None = None) -> Callcap:
+def calls_of_ages(*ages: timedelta, switches: Switches | None = None) -> Callcap:
     """An account with calls that began so long ago, and were not edited since."""
     calls = [
         {**VENDOR_EXAMPLE, "call_id": f"1_{n}", "start_datetime": NOW - age, "last_modified": at}
         for n, age in enumerate(ages)
         for at in [NOW - age]
     ]
-    return Callcap(CallBook(calls), moods=moods, clock=lambda: NOW)
+    return Callcap(CallBook(calls), switches=switches, clock=lambda: NOW)
 
 
 def full_table() -> dict[str, Any]:
@@ -300,7 +300,7 @@ def test_a_range_is_refused_for_an_incremental_stream() -> None:
 )
 def test_a_filter_on_days_is_never_asked_in_another_zone(utc: Any, filters: dict[str, Any]) -> None:
     """Where the API does not take UTC, days would be Arizona's: an error names timezone."""
-    callcap = calls_of_ages(MINUTE * 100, moods=Moods(utc=utc))
+    callcap = calls_of_ages(MINUTE * 100, switches=Switches(utc=utc))
     with pytest.raises(FatalAPIError, match="set timezone to one Callcap knows"):
         run_tap(callcap, filters=filters, catalog=full_table())
     assert {asked.params["search_timezone"] for asked in callcap.requests} == {"UTC"}
@@ -349,7 +349,7 @@ def test_an_api_that_says_nothing_of_the_filters_leaves_the_bookmark(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Where nothing matches and the API says so by 404, the run says that filters are set."""
-    callcap = calls_of_ages(MINUTE * 100, moods=Moods(empty_search="404"))
+    callcap = calls_of_ages(MINUTE * 100, switches=Switches(empty_search="404"))
     state = run_tap(callcap).state
     caplog.clear()
     run = run_tap(callcap, filters={"search_action": "blocked"}, state=state)

@@ -16,10 +16,9 @@ from support.fault_runs import account, read, settings_for
 from support.fault_server import FaultServer, playing
 from support.hostile_answers import HOSTILE, Record, body, nested
 from support.running import COMMAND, clean_environment
-from tap_callcap.records.coercion import UnreadableError
+from tap_callcap.instants import UTC, UnreadableError
 from tap_callcap.records.schema import load_schema
 from tap_callcap.records.shaper import Shaper
-from tap_callcap.settings import UTC_ZONE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +77,7 @@ def test_a_value_nested_too_deep_is_an_error(depth: int) -> None:
     for _ in range(depth):
         value = {"a": value}
     call = {"call_id": "9", "last_modified": "2021-11-01 19:10:46", "odd": value}
-    shape = Shaper(load_schema("calls"), UTC_ZONE, print)
+    shape = Shaper(load_schema("calls"), UTC, print)
     with pytest.raises(FatalAPIError, match="nested too deep to be written"):
         shape(call)
 
@@ -87,7 +86,7 @@ def test_a_call_nested_too_deep_is_an_error() -> None:
     """What the decoder does not take makes a call unreadable."""
     call = msgspec.Raw(b'{"call_id":"9","call_id":%b}' % nested(100_000))
     with pytest.raises(UnreadableError, match="nested too deep"):
-        Shaper(load_schema("calls"), UTC_ZONE, print).decode(call)
+        Shaper(load_schema("calls"), UTC, print).decode(call)
 
 
 def peak_of(server: FaultServer, folder: Path, **settings: Any) -> tuple[int, str, int]:

@@ -10,26 +10,26 @@ from zoneinfo import ZoneInfo
 import pytest
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_callcap.api.errors import ForeignZoneError
 from tap_callcap.api.responses import (
-    Answer,
-    ForeignZoneError,
     NothingFound,
     Page,
+    Response,
     check_zone,
-    is_same_zone,
     read_page,
     scrub_message,
 )
+from tap_callcap.instants import is_same_zone
 
 if TYPE_CHECKING:
-    from tap_callcap.records.coercion import JSON
+    from tap_callcap.records.json import JSON
 
 CLOCK = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 CALLS = [{"call_id": "1"}, {"call_id": "2"}]
 ABSENT = object()
 
 
-def answer(call: object = ABSENT, **pagination: object) -> Answer:
+def answer(call: object = ABSENT, **pagination: object) -> Response:
     """A 200 with page 1 of 1 of two calls, but for what is given; `ABSENT` leaves a field out."""
     counts = {
         "page": 1,
@@ -44,7 +44,7 @@ def answer(call: object = ABSENT, **pagination: object) -> Answer:
         "pagination": {name: count for name, count in counts.items() if count is not ABSENT},
         "call": call,
     }
-    return Answer(200, {name: part for name, part in body.items() if part is not ABSENT}, CLOCK)
+    return Response(200, {name: part for name, part in body.items() if part is not ABSENT}, CLOCK)
 
 
 def test_a_page_of_many_is_read() -> None:
@@ -109,24 +109,28 @@ def test_a_page_beyond_the_last_is_nothing_found(last_page: int, number: int) ->
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (Answer(204, None, CLOCK), NothingFound(204, "", CLOCK)),
-        (Answer(404, {"status": "nothing"}, CLOCK), NothingFound(404, "nothing", CLOCK)),
-        (Answer(404, {"status": 404}, CLOCK), NothingFound(404, "404", CLOCK)),
+        (Response(204, None, CLOCK), NothingFound(204, "", CLOCK)),
+        (Response(404, {"status": "nothing"}, CLOCK), NothingFound(404, "nothing", CLOCK)),
+        (Response(404, {"status": 404}, CLOCK), NothingFound(404, "404", CLOCK)),
     ],
     ids=["204", "404", "404 with a number"],
 )
-def test_an_empty_search_may_be_another_code(found: Answer, expected: NothingFound) -> None:
+def test_an_empty_search_may_be_another_code(found: Response, expected: NothingFound) -> None:
     """An API may say by 204 or 404 that a search found nothing."""
     assert read_page(found, 1) == expected
 
 
 CONTRADICTIONS = {
     "pagination absent": (
-        Answer(200, {"status": "success"}, CLOCK),
+        Response(200, {"status": "success"}, CLOCK),
         1,
         "the answer has no pagination",
     ),
-    "pagination empty": (Answer(200, {"pagination": ""}, CLOCK), 1, "the answer has no pagination"),
+    "pagination empty": (
+        Response(200, {"pagination": ""}, CLOCK),
+        1,
+        "the answer has no pagination",
+    ),
     "call a text": (answer("canary"), 1, "`call` is not a list"),
     "call a number": (answer(5, total_records=0), 1, "`call` is not a list"),
     "an earlier page": (answer(CALLS, page=1, last_page=2), 2, "the answer is not page 2"),
@@ -202,7 +206,7 @@ CONTRADICTIONS = {
 @pytest.mark.parametrize(
     ("contradiction", "number", "message"), CONTRADICTIONS.values(), ids=CONTRADICTIONS
 )
-def test_a_contradiction_is_asked_again(contradiction: Answer, number: int, message: str) -> None:
+def test_a_contradiction_is_asked_again(contradiction: Response, number: int, message: str) -> None:
     """An answer that is at odds with itself is not believed, and not shown."""
     with pytest.raises(RetriableAPIError) as caught:
         read_page(contradiction, number)

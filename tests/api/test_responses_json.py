@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support import seeded
-from tap_callcap.records.coercion import decode_json
+from tap_callcap.records.json import decode_json
 
 SEEDED = settings(seeded.SEEDED, max_examples=200)
 

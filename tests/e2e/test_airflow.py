@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.running import COMMAND, bookmark_of, clean_environment
-from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Sandbox, Switches, made_up_calls
 from targets.databases import PostgreSQL
 from targets.environments import CHECKOUT, Environment, environment
 from targets.truth import differences, expected_by_default, rows_of
@@ -148,7 +148,7 @@ def test_a_backfill_fans_out_and_the_hours_go_on(pipeline: Pipeline) -> None:
 
 def test_a_killed_task_is_resumed(pipeline: Pipeline) -> None:
     """SIGTERM ends the tap at a checkpoint, whose calls are loaded; the next try goes on there."""
-    pipeline.callcap.moods = Moods(latency=0.4)
+    pipeline.callcap.switches = Switches(latency=0.4)
     pipeline.airflow.variables |= {"TAP_CALLCAP_PAGE_SIZE": "1", "TAP_CALLCAP_CONCURRENCY": "1"}
     with pipeline.airflow.start("dags", "test", "callcap") as process:
         while not is_past_a_checkpoint(pipeline.callcap):

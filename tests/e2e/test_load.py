@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.running import COMMAND, bookmark_of, clean_environment
-from tap_callcap.sandbox import CallBook, Callcap, Moods, Sandbox, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Sandbox, Switches, made_up_calls
 from targets.databases import DuckDB
 from targets.environments import CHECKOUT
 from targets.truth import differences, expected_by_default, rows_of
@@ -106,7 +106,7 @@ def test_a_tap_that_fails_fails_the_run(tmp_path: Path, sandbox: Sandbox) -> Non
 
 def test_never_two_runs_at_once(tmp_path: Path, sandbox: Sandbox) -> None:
     """A run that finds another at its bookmark leaves it alone, and says so by its exit code."""
-    sandbox.callcap.moods = Moods(latency=0.5)
+    sandbox.callcap.switches = Switches(latency=0.5)
     with start(tmp_path, sandbox) as first:
         while not sandbox.callcap.requests:
             assert first.poll() is None

@@ -13,23 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import seeded
-from tap_callcap.records.coercion import (
-    LARGEST_INTEGER,
-    UnreadableError,
-    ZeroDateError,
-    format_instant,
-    json_text,
-    parse_instant,
-    reading_of,
-    scrub,
-)
+from tap_callcap.instants import UnreadableError, format_instant, parse_instant
+from tap_callcap.records.coercion import LARGEST_INTEGER, ZeroDateError, coercion_of
+from tap_callcap.records.json import json_text, scrub
 
 if TYPE_CHECKING:
     from tap_callcap.records.schema import JSONSchema
 
 SEEDED = settings(seeded.SEEDED, max_examples=200)
 CENTRAL = ZoneInfo("US/Central")
-UTC_ZONE = ZoneInfo("UTC")
+UTC = ZoneInfo("UTC")
 SCHEMAS: dict[str, JSONSchema] = {
     "string": {"type": ["string", "null"]},
     "integer": {"type": ["null", "integer"]},
@@ -42,7 +35,7 @@ SCHEMAS: dict[str, JSONSchema] = {
 
 def read(kind: str, value: Any) -> Any:
     """What a value is read as where the schema says `kind`."""
-    return reading_of(SCHEMAS[kind], CENTRAL)(value)
+    return coercion_of(SCHEMAS[kind], CENTRAL)(value)
 
 
 def is_same(one: object, other: object) -> bool:
@@ -288,12 +281,12 @@ def test_an_instant_in_utc_ends_in_z() -> None:
     """Every date-time out is RFC 3339 with `Z`."""
     instant = datetime(2026, 11, 24, 10, 5, tzinfo=timezone.utc)
     assert format_instant(instant) == "2026-11-24T10:05:00Z"
-    assert parse_instant("2026-11-24T10:05:00Z", UTC_ZONE) == instant
-    assert parse_instant("2026-11-24T10:05:00Z", UTC_ZONE).utcoffset() == timedelta()
+    assert parse_instant("2026-11-24T10:05:00Z", UTC) == instant
+    assert parse_instant("2026-11-24T10:05:00Z", UTC).utcoffset() == timedelta()
 
 
 @pytest.mark.parametrize("text", ["2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z"])
 def test_no_date_of_the_calendar_is_no_instant(text: str) -> None:
     """A time that looks like one of a record is still no time if no calendar has it."""
     with pytest.raises(UnreadableError, match="calendar"):
-        parse_instant(text, UTC_ZONE)
+        parse_instant(text, UTC)

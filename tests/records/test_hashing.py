@@ -27,7 +27,7 @@ from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_callcap.records.coercion import JSON
+    from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Call
 
 SEEDED = settings(seeded.SEEDED, max_examples=100)

@@ -175,7 +175,8 @@ def test_load_schema_finds_its_file(tmp_path: Path, homes: list[str], found: str
     package = tmp_path / "tap_callcap"
     package.mkdir()
     (package / "__init__.py").touch()
-    shutil.copy(schema_module.__file__, package)
+    (package / "records").mkdir()
+    shutil.copy(schema_module.__file__, package / "records")
     for home in homes:
         schemas = tmp_path / home / "schemas"
         schemas.mkdir()

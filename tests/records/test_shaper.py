@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from support.vendor_example import VENDOR_CALL
-from tap_callcap.records.coercion import UnreadableError
+from tap_callcap.instants import UnreadableError
 from tap_callcap.records.schema import load_schema
 from tap_callcap.records.shaper import Shaper, version_of
 

@@ -27,14 +27,14 @@ from support.odd_values import (
     names,
     values,
 )
-from tap_callcap.records.coercion import decode_json
+from tap_callcap.records.json import decode_json
 from tap_callcap.records.schema import load_schema
 from tap_callcap.records.shaper import Shaper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_callcap.records.coercion import JSON
+    from tap_callcap.records.json import JSON
     from tap_callcap.records.schema import JSONSchema
     from tap_callcap.records.shaper import Call, Record
 

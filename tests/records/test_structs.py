@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from support import seeded
 from support.odd_values import ENCODER, LEAST, breadcrumbs_of, calls, names, values
-from tap_callcap.records.coercion import UnreadableError
+from tap_callcap.instants import UnreadableError
 from tap_callcap.records.schema import load_schema
 from tap_callcap.records.shaper import Shaper, version_of
 from tap_callcap.records.shapes import object_of
 from tap_callcap.records.structs import struct_decoder
-from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Switches, made_up_calls
 
 if TYPE_CHECKING:
     from tap_callcap.records.schema import JSONSchema
@@ -111,10 +111,12 @@ def test_what_is_only_as_long_as_a_time_is_none(value: Any) -> None:
     check({**LEAST, "start_datetime": value})
 
 
-def answered(moods: Moods) -> list[Call]:
+def answered(switches: Switches) -> list[Call]:
     """Calls as the sandbox sends them, the vendor's example among them."""
     made_up = made_up_calls(200, seed=5, start=NOW - timedelta(days=50), end=NOW)
-    callcap = Callcap(CallBook(chain(made_up, [VENDOR_EXAMPLE])), moods=moods, clock=lambda: NOW)
+    callcap = Callcap(
+        CallBook(chain(made_up, [VENDOR_EXAMPLE])), switches=switches, clock=lambda: NOW
+    )
     params = {
         "search_startdate": "2000-01-01",
         "search_enddate": "2027-01-01",
@@ -132,7 +134,7 @@ def answered(moods: Moods) -> list[Call]:
 def test_calls_as_documented_are_ordinary(absent: Any) -> None:
     """What the documents show takes the fast way: it is not left to the careful one."""
     decoder = struct_decoder(object_of(SCHEMA, SCHEMA, UTC), has_extra=True)
-    for call in answered(Moods(absent=absent)):
+    for call in answered(Switches(absent=absent)):
         decoder.decode(ENCODER.encode(call))
         check(call)
 

@@ -15,7 +15,7 @@ EVERYTHING = "all,notes,demographics,scorecards,import,summaries,sentiment"
 ALWAYS = {"search_startdate": "2000-01-01", "search_enddate": "2030-01-01", "show": "1000"}
 
 Open = Callable[..., Callcap]
-"""The fixture `open_callcap`: opens a Callcap over all calls or those given, with moods."""
+"""The fixture `open_callcap`: opens a Callcap over all calls or those given, with switches."""
 
 
 def asked(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Answer:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.asking import NOW, Open
-from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Switches, made_up_calls
 
 if TYPE_CHECKING:
     from tap_callcap.sandbox import Call
@@ -30,12 +30,12 @@ def calls() -> list[Call]:
 
 @pytest.fixture
 def open_callcap(calls: list[Call]) -> Open:
-    """Return a way to open a Callcap at NOW with some moods, over all calls or those given."""
+    """Return a way to open a Callcap at NOW with some switches, over all calls or those given."""
 
-    def opened(some: list[Call] | None = None, *, seed: int = 0, **moods: object) -> Callcap:
+    def opened(some: list[Call] | None = None, *, seed: int = 0, **switches: object) -> Callcap:
         return Callcap(
             CallBook(calls if some is None else some),
-            moods=Moods(**moods),  # type: ignore[arg-type]  # checked by the dataclass's users
+            switches=Switches(**switches),  # type: ignore[arg-type]  # checked by the dataclass's users
             clock=lambda: NOW,
             sleep=lambda _: None,
             seed=seed,
@@ -46,5 +46,5 @@ def open_callcap(calls: list[Call]) -> Open:
 
 @pytest.fixture
 def callcap(open_callcap: Open) -> Callcap:
-    """Return a Callcap at NOW without moods."""
+    """Return a Callcap at NOW without switches."""
     return open_callcap()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tap_callcap.sandbox import Call, Callcap
 
 CENTRAL = ZoneInfo("US/Central")
-Reading = Callable[["Call"], object]
+Coerce = Callable[["Call"], object]
 
 
 def csr_of(call: Call) -> object:
@@ -32,7 +32,7 @@ def change_of(call: Call) -> str | None:
     return (rating.get("change_request") or {}).get("status")
 
 
-READINGS: dict[str, tuple[dict[str, str], Reading]] = {
+READINGS: dict[str, tuple[dict[str, str], Coerce]] = {
     "one corporate": (
         {"corporate_id": "1001"},
         lambda c: c["accounts"]["corporate"]["id"] == 1001,
@@ -164,10 +164,10 @@ def test_a_filter_finds_what_it_says(
     callcap: Callcap,
     calls: list[Call],
     params: dict[str, str],
-    reading: Reading,
+    coerce: Coerce,
 ) -> None:
     """A filter finds exactly the calls that a plain reading of its description names."""
-    meant = {call["call_id"] for call in calls if reading(call)}
+    meant = {call["call_id"] for call in calls if coerce(call)}
     found = ids_found(callcap, **params)
     assert len(found) == len(set(found))
     assert set(found) == meant

@@ -81,7 +81,7 @@ def test_shuffled_ties(open_callcap: Open, calls: list[Call]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mood", "status", "page", "records"),
+    ("switch", "status", "page", "records"),
     [
         ("empty", 200, 9, 0),
         ("last", 200, 3, 100),
@@ -91,13 +91,13 @@ def test_shuffled_ties(open_callcap: Open, calls: list[Call]) -> None:
 )
 def test_a_page_beyond_the_last(
     open_callcap: Open,
-    mood: str,
+    switch: str,
     status: int,
     page: int | None,
     records: int | None,
 ) -> None:
     """A page after the last one is empty, is the last one again, or is an error."""
-    callcap = open_callcap(page_beyond_last=mood)
+    callcap = open_callcap(page_beyond_last=switch)
     answer = asked(callcap, **{**ALWAYS, "show": "400", "page": "9"})
     assert answer.status == status
     pagination = json.loads(answer.body).get("pagination", {})
@@ -105,10 +105,10 @@ def test_a_page_beyond_the_last(
     assert pagination.get("records_returned") == records
 
 
-@pytest.mark.parametrize("mood", ["empty", "last", "400", "404"])
-def test_the_last_page_is_not_beyond(open_callcap: Open, mood: str) -> None:
+@pytest.mark.parametrize("switch", ["empty", "last", "400", "404"])
+def test_the_last_page_is_not_beyond(open_callcap: Open, switch: str) -> None:
     """Whatever comes after it, the last page itself brings its calls."""
-    callcap = open_callcap(page_beyond_last=mood)
+    callcap = open_callcap(page_beyond_last=switch)
     content = body(callcap, **{**ALWAYS, "show": "400", "page": "3"})
     assert content["pagination"]["records_returned"] == 100
 

@@ -206,7 +206,7 @@ def test_dates_are_days_of_the_search_zone(callcap: Callcap, calls: list[Call]) 
 
 
 def test_last_modified_is_compared_by_the_minute(callcap: Callcap, calls: list[Call]) -> None:
-    """Without moods the minutes of both ends are included, and both filters are combined."""
+    """Without switches the minutes of both ends are included, and both filters are combined."""
     moment = sorted(call["last_modified"] for call in calls)[400]
     minute = f"{moment:%Y-%m-%d %H:%M}"
     found = ids_found(

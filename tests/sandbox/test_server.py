@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from click.testing import CliRunner
 
 from sandbox.asking import ALWAYS
-from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, Sandbox
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Sandbox, Switches
 from tap_callcap.sandbox.__main__ import main
 
 if TYPE_CHECKING:
@@ -83,15 +83,15 @@ def test_a_parameter_given_twice_is_a_list(callcap: Callcap) -> None:
     assert sandbox.callcap.requests[0].params["division_id"].startswith("1669,2")
 
 
-def test_a_sandbox_of_a_book_and_moods() -> None:
-    """A sandbox opens a Callcap for a book, and puts one that it is given into a mood."""
+def test_a_sandbox_of_a_book_and_switches() -> None:
+    """A sandbox opens a Callcap for a book, and puts one that it is given into a switch."""
     book = CallBook([VENDOR_EXAMPLE])
-    moods = Moods(date_header=False)
-    with Sandbox(book, moods=moods) as sandbox:
+    switches = Switches(date_header=False)
+    with Sandbox(book, switches=switches) as sandbox:
         reply = fetched(sandbox.url, "/v2/get/calls/")
     assert sandbox.book is book
     assert "date" not in reply.headers
-    assert Sandbox(Callcap(book), moods=moods).callcap.moods is moods
+    assert Sandbox(Callcap(book), switches=switches).callcap.switches is switches
 
 
 def test_the_books_can_be_seen_and_time_advanced(callcap: Callcap) -> None:
@@ -131,7 +131,7 @@ def command(*options: str) -> Generator[subprocess.Popen[str]]:
 
 def test_the_command_serves_until_it_is_stopped() -> None:
     """The command says where it is, serves there, and stops at Ctrl-C without a traceback."""
-    options = ("--calls=50", "--api-key=sandbox", "--mood=utc=refused", "--live=1")
+    options = ("--calls=50", "--api-key=sandbox", "--switch=utc=refused", "--live=1")
     with command(*options) as process:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(5)]
@@ -170,19 +170,19 @@ def test_the_command_stops_at_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> N
     assert result.output.endswith("Stopped.\n")
 
 
-def test_the_command_lists_the_moods() -> None:
-    """`--moods` lists every mood with what it takes."""
-    result = CliRunner().invoke(main, ["--moods"])
+def test_the_command_lists_the_switches() -> None:
+    """`--switches` lists every switch with what it takes."""
+    result = CliRunner().invoke(main, ["--switches"])
     assert result.exit_code == 0
-    assert len(result.output.splitlines()) == len(Moods.choices())
+    assert len(result.output.splitlines()) == len(Switches.choices())
 
 
 def test_wrong_options_are_one_line() -> None:
-    """A wrong mood and a taken port are one line each that says what to do."""
-    mood = CliRunner().invoke(main, ["--mood", "utc=maybe"])
-    assert mood.exit_code == 1
-    assert mood.output == (
-        "Error: The mood utc cannot be 'maybe': it takes accepted, refused, ignored, alias\n"
+    """A wrong switch and a taken port are one line each that says what to do."""
+    switch = CliRunner().invoke(main, ["--switch", "utc=maybe"])
+    assert switch.exit_code == 1
+    assert switch.output == (
+        "Error: The switch utc cannot be 'maybe': it takes accepted, refused, ignored, alias\n"
     )
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -54,7 +54,7 @@ def test_all_datetimes_are_in_the_zone_of_the_search(open_callcap: Open) -> None
 
 
 @pytest.mark.parametrize(
-    ("mood", "side", "found"),
+    ("switch", "side", "found"),
     [
         ("both", "start", {"first", "second", "after"}),
         ("first", "start", {"first", "second", "after"}),
@@ -66,7 +66,7 @@ def test_all_datetimes_are_in_the_zone_of_the_search(open_callcap: Open) -> None
 )
 def test_a_border_in_a_repeated_hour(
     open_callcap: Open,
-    mood: str,
+    switch: str,
     side: str,
     found: set[str],
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_border_in_a_repeated_hour(
         for name, moment in PASSES.items()
     ]
     params = {f"search_last_modified_{side}": "2025-11-02 01:30"}
-    assert set(ids_found(open_callcap(some, repeated_hour=mood), **params)) == found
+    assert set(ids_found(open_callcap(some, repeated_hour=switch), **params)) == found
 
 
 @given(

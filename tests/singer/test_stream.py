@@ -24,7 +24,7 @@ from support.running import discovered, lines_of, state_at
 from support.seeded import SEEDED
 from tap_callcap import streams
 from tap_callcap.records.schema import load_schema
-from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.streams import CallsStream
 from tap_callcap.tap import TapCallcap
 
@@ -58,7 +58,7 @@ class SDKStream(CallsStream):
     """The stream, its records masked, conformed and mapped by the SDK's own code."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.RECURSIVE
-    _is_written_as_it_is = False
+    _is_passthrough = False
     _sync_records = Stream._sync_records  # noqa: SLF001 - the SDK's own
 
     def _increment_stream_state(self, *_: Any, **__: Any) -> None:
@@ -78,11 +78,11 @@ class SDKTap(TapCallcap):
         return [SDKStream(self)]
 
 
-def callcap_with(moods: Moods, calls: int = 25) -> Callcap:
+def callcap_with(switches: Switches, calls: int = 25) -> Callcap:
     """An account with some calls, the vendor's example among them."""
     start = NOW - timedelta(days=90)
     book = CallBook([*made_up_calls(calls, seed=8, start=start, end=NOW), VENDOR_EXAMPLE])
-    return Callcap(book, moods=moods, clock=lambda: NOW)
+    return Callcap(book, switches=switches, clock=lambda: NOW)
 
 
 def messages_of(tap_class: type[TapCallcap], callcap: Callcap, **options: Any) -> list[Any]:
@@ -107,10 +107,10 @@ def messages_of(tap_class: type[TapCallcap], callcap: Callcap, **options: Any) -
 @given(
     config=st.sampled_from(CONFIGS),
     deselected=st.frozensets(st.sampled_from(BREADCRUMBS), max_size=5),
-    moods=st.builds(
-        Moods,
-        dialect=st.sampled_from(get_args(Moods.__annotations__["dialect"])),
-        absent=st.sampled_from(get_args(Moods.__annotations__["absent"])),
+    switches=st.builds(
+        Switches,
+        dialect=st.sampled_from(get_args(Switches.__annotations__["dialect"])),
+        absent=st.sampled_from(get_args(Switches.__annotations__["absent"])),
         unknown_fields=st.booleans(),
     ),
     has_state=st.booleans(),
@@ -118,7 +118,7 @@ def messages_of(tap_class: type[TapCallcap], callcap: Callcap, **options: Any) -
 def test_the_sdk_would_write_the_same(
     config: dict[str, Any],
     deselected: frozenset[Breadcrumb],
-    moods: Moods,
+    switches: Switches,
     has_state: bool,
 ) -> None:
     """Whatever is selected, mapped, flattened or odd: the same messages in the same order."""
@@ -131,8 +131,8 @@ def test_the_sdk_would_write_the_same(
         "catalog": catalog,
         "state": state_at("2026-02-01T00:00:00Z") if has_state else {},
     }
-    ours = messages_of(TapCallcap, callcap_with(moods), **options)
-    assert ours == messages_of(SDKTap, callcap_with(moods), **options)
+    ours = messages_of(TapCallcap, callcap_with(switches), **options)
+    assert ours == messages_of(SDKTap, callcap_with(switches), **options)
     assert {message["type"] for message in ours} == {"SCHEMA", "RECORD", "STATE"}
 
 
@@ -142,8 +142,8 @@ def test_another_writer_writes_the_same() -> None:
     class OtherTap(TapCallcap):
         message_writer_class = SimpleSingerWriter
 
-    assert messages_of(OtherTap, callcap_with(Moods())) == messages_of(
-        TapCallcap, callcap_with(Moods())
+    assert messages_of(OtherTap, callcap_with(Switches())) == messages_of(
+        TapCallcap, callcap_with(Switches())
     )
 
 
@@ -158,8 +158,8 @@ def test_the_sdk_would_write_the_same_state(
     catalog = discovered()
     catalog["streams"][0]["replication_method"] = method
     options = {"catalog": catalog, "state": state}
-    ours = messages_of(TapCallcap, callcap_with(Moods(), calls), **options)
-    assert ours == messages_of(SDKTap, callcap_with(Moods(), calls), **options)
+    ours = messages_of(TapCallcap, callcap_with(Switches(), calls), **options)
+    assert ours == messages_of(SDKTap, callcap_with(Switches(), calls), **options)
     assert "STATE" in {message["type"] for message in ours}
 
 
@@ -170,8 +170,8 @@ def test_a_trial_writes_as_many_records_as_the_sdk_would(
     """The SDK's limit for trials holds to the record, at the edges of pages too."""
     monkeypatch.setattr(CallsStream, "ABORT_AT_RECORD_COUNT", limit)
     monkeypatch.setattr(TapCallcap, "sync_all", only_calls)
-    ours = messages_of(TapCallcap, callcap_with(Moods()))
-    assert ours == messages_of(SDKTap, callcap_with(Moods()))
+    ours = messages_of(TapCallcap, callcap_with(Switches()))
+    assert ours == messages_of(SDKTap, callcap_with(Switches()))
     assert [message["type"] for message in ours].count("RECORD") == min(limit, 26)
 
 
@@ -187,7 +187,7 @@ def test_the_sdk_would_measure_the_same(caplog: pytest.LogCaptureFixture) -> Non
     for tap_class in (TapCallcap, SDKTap):
         caplog.clear()
         with caplog.at_level("INFO", logger="singer_sdk.metrics"):
-            messages_of(tap_class, callcap_with(Moods()))
+            messages_of(tap_class, callcap_with(Switches()))
         lines = [line for line in caplog.messages if line.startswith("METRIC: ")]
         points[tap_class] = [json.loads(line.removeprefix("METRIC: ")) for line in lines]
     for point in chain.from_iterable(points.values()):
@@ -201,9 +201,9 @@ def test_the_sdk_would_measure_the_same(caplog: pytest.LogCaptureFixture) -> Non
 @pytest.mark.parametrize("config", CONFIGS, ids=range(len(CONFIGS)))
 def test_batches_hold_what_records_would(config: dict[str, Any], tmp_path: Path) -> None:
     """The files have the records that RECORD messages would have, stream by stream."""
-    moods = Moods(unknown_fields=True)
+    switches = Switches(unknown_fields=True)
     catalog = discovered(caller__name=False, notes=False)
-    plain = messages_of(TapCallcap, callcap_with(moods), config=config, catalog=catalog)
+    plain = messages_of(TapCallcap, callcap_with(switches), config=config, catalog=catalog)
     batch_config = {
         "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": tmp_path.as_uri()},
@@ -211,7 +211,7 @@ def test_batches_hold_what_records_would(config: dict[str, Any], tmp_path: Path)
     }
     batched = messages_of(
         TapCallcap,
-        callcap_with(moods),
+        callcap_with(switches),
         config={**config, "batch_config": batch_config},
         catalog=catalog,
     )

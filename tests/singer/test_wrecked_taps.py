@@ -23,8 +23,8 @@ from tap_callcap.tap import TapCallcap
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tap_callcap.api.client import Search
     from tap_callcap.api.responses import NothingFound
+    from tap_callcap.api.search import Search
     from tap_callcap.windows import Window
 
 NOW: datetime = BEGINNING

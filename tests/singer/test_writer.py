@@ -123,8 +123,8 @@ def test_what_is_no_pipe_stays_as_it_is(tmp_path: Path) -> None:
 
 def file_that_is_closed() -> int:
     """The number of a file that was closed."""
-    reading, writing = os.pipe()
-    os.close(reading)
+    coerce, writing = os.pipe()
+    os.close(coerce)
     os.close(writing)
     return writing
 

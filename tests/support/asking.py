@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.api.client import Client, Search
+from tap_callcap.api.client import Client
 from tap_callcap.api.responses import NothingFound, Page
+from tap_callcap.api.search import Search
 from tap_callcap.windows import Window
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from support.histories import BEGINNING, KillableWriter
 from support.running import Run, done_at_once
 from tap_callcap.api import client
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
-from tap_callcap.sync.workers import Workers
+from tap_callcap.sync.prefetch import Workers
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:

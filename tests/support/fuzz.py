@@ -28,11 +28,11 @@ from support.fast_time import FastTime
 from support.histories import BEGINNING, KillableWriter
 from support.running import FORMATS, STREAMS, catalog_of, done_at_once, state_at
 from tap_callcap.api import client
-from tap_callcap.redaction import LogFilter
+from tap_callcap.redaction import RedactionFilter
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.settings import SETTINGS
 from tap_callcap.singer.inputs import check_catalog, check_state, read_json_object
-from tap_callcap.sync.workers import Workers
+from tap_callcap.sync.prefetch import Workers
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
@@ -335,7 +335,9 @@ def one(kind: str, seed: int) -> Tally:
     rng = Random(f"{kind} {seed}")
     log = Log()
     if kind == "config":
-        log.addFilter(LogFilter([KEY, HASH_KEY]))  # as in the command, which knows them by then
+        log.addFilter(
+            RedactionFilter([KEY, HASH_KEY])
+        )  # as in the command, which knows them by then
     logger = logging.getLogger()
     logger.addHandler(log)
     signal.signal(signal.SIGALRM, _hang)

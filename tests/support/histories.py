@@ -1,6 +1,6 @@
 """Seeded histories of an account: runs of a tap over calls that change between any two requests.
 
-A history is a book of calls, a server with moods, and several runs of a reader, each killed at a
+A history is a book of calls, a server with switches, and several runs of a reader, each killed at a
 random line or request or not at all, each starting from the last STATE that its target saw. What
 the target has read at the end of a last quiet run is compared with the book.
 """
@@ -22,11 +22,11 @@ from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
 from tap_callcap import streams
-from tap_callcap.api.client import BadRequestError, Search
+from tap_callcap.api.errors import BadRequestError
 from tap_callcap.api.responses import (
-    Answer,
     NothingFound,
     Page,
+    Response,
     account_ids,
     check_zone,
     decode_answer,
@@ -35,13 +35,14 @@ from tap_callcap.api.responses import (
     read_rows,
 )
 from tap_callcap.sandbox import Answer as HttpAnswer
-from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from tap_callcap.records.coercion import JSON
+    from tap_callcap.api.search import Search
+    from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Call
     from tap_callcap.sandbox import Asked
     from tap_callcap.sync.references import Account
@@ -142,14 +143,14 @@ class DirectClient:
         """Ask for call takers."""
         return read_rows(self._answer("/v2/get/callsurance/csrs/", {}), "csr") or []
 
-    def _answer(self, path: str, params: Mapping[str, str]) -> Answer:
+    def _answer(self, path: str, params: Mapping[str, str]) -> Response:
         self.requests += 1
         answer = self._callcap.answer(path, params, "Bearer sandbox")
         if answer.status == 400:
             msg = "Callcap answered 400"
             raise BadRequestError(msg)
         body = decode_answer(answer.body, None) if answer.body else None
-        return Answer(answer.status, body, self._callcap.now())
+        return Response(answer.status, body, self._callcap.now())
 
 
 @dataclass
@@ -157,7 +158,7 @@ class History:
     """One account's life, made of `seed`."""
 
     seed: int
-    moods: Moods = field(default_factory=Moods)
+    switches: Switches = field(default_factory=Switches)
     config: dict[str, Any] = field(default_factory=dict)
     calls: int = 60
     edits_per_request: float = 1.5
@@ -176,7 +177,7 @@ class History:
                 end=self.now,
             )
         )
-        self.callcap = Callcap(book, moods=self.moods, clock=lambda: self.now, seed=self.seed)
+        self.callcap = Callcap(book, switches=self.switches, clock=lambda: self.now, seed=self.seed)
         self.callcap.before_answer = self._live
         self.book = book
         self.requests_left: int | None = None
@@ -339,7 +340,7 @@ def random_history(seed: int, **overrides: Any) -> History:
     page_size = rng.choice([1, 2, 3, 5, 10, 20, 50])
     # A minute too deep for the API's own limits cannot be read by anyone.
     limit = rng.choice(["none", "none", "show_cap", "max_page" if page_size >= 50 else "none"])
-    moods = Moods(
+    switches = Switches(
         start_minute=rng.choice(["inclusive", "exclusive"]),
         end_minute=rng.choice(["includes", "excludes", "on_the_dot"]),
         empty_search=rng.choice(["list", "null", "missing", "last_page_0", "404", "204"]),
@@ -358,7 +359,7 @@ def random_history(seed: int, **overrides: Any) -> History:
     }
     return History(
         seed=seed,
-        moods=overrides.pop("moods", moods),
+        switches=overrides.pop("switches", switches),
         config=config | overrides.pop("config", {}),
         calls=overrides.pop("calls", rng.choice([3, 20, 60, 120])),
         edits_per_request=rng.choice([0, 0.2, 1, 3]),

@@ -14,7 +14,7 @@ from support.vendor_example import VENDOR_CALL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_callcap.records.coercion import JSON
+    from tap_callcap.records.json import JSON
     from tap_callcap.records.schema import JSONSchema
     from tap_callcap.records.shaper import Call
     from tap_callcap.records.shapes import Breadcrumb

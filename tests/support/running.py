@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tap_callcap.sandbox import Call, Callcap
-    from tap_callcap.sync.workers import Workers
+    from tap_callcap.sync.prefetch import Workers
 
 UTC = timezone.utc
 COMMAND = Path(sys.executable).with_name("tap-callcap")

@@ -22,8 +22,8 @@ from tap_callcap.sandbox import (
     Answer,
     CallBook,
     Callcap,
-    Moods,
     Sandbox,
+    Switches,
     made_up_calls,
 )
 from tap_callcap.tap import TapCallcap
@@ -40,11 +40,11 @@ EXAMPLE: str = VENDOR_EXAMPLE["call_id"]
 ANOTHER = {"call_id": "c4n4ry", "last_modified": "2026-01-01 00:00:00"}
 
 
-def some_calls(**moods: Any) -> Callcap:
+def some_calls(**switches: Any) -> Callcap:
     """An account with the vendor's call and 30 others."""
     book = CallBook(made_up_calls(30, seed=5, start=NOW - timedelta(days=90), end=NOW))
     book.add(VENDOR_EXAMPLE)
-    return Callcap(book, moods=Moods(**moods), clock=lambda: NOW)
+    return Callcap(book, switches=Switches(**switches), clock=lambda: NOW)
 
 
 @pytest.mark.parametrize("dialect", ["json", "coldfusion"])
@@ -290,7 +290,9 @@ def test_calls_are_asked_for_side_by_side(
         with lock:
             now -= 1
 
-    callcap = Callcap(sandbox.book, moods=Moods(latency=0.05), clock=lambda: NOW, sleep=slowly)
+    callcap = Callcap(
+        sandbox.book, switches=Switches(latency=0.05), clock=lambda: NOW, sleep=slowly
+    )
     ids = sorted(sandbox.book.ids)
     with Sandbox(callcap) as slow:
         config = config_for(slow, *ids, concurrency=concurrency)

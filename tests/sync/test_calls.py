@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from support.histories import BEGINNING, ENCODER
 from support.running import FORMATS, bookmark_of, discovered, expected_record, run_tap, state_at
-from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 
 UTC = timezone.utc
 DAY = timedelta(days=1)
@@ -22,10 +22,10 @@ NOW = BEGINNING
 DATA_AS_OF = "2026-03-03T14:58:00Z"
 
 
-def callcap_with(calls: int = 300, *, days: int = 400, moods: Moods | None = None) -> Callcap:
+def callcap_with(calls: int = 300, *, days: int = 400, switches: Switches | None = None) -> Callcap:
     """An account whose calls are strewn over the last `days`, seen at `NOW`."""
     book = CallBook(made_up_calls(calls, seed=calls, start=NOW - days * DAY, end=NOW - DAY / 24))
-    return Callcap(book, moods=moods, clock=lambda: NOW)
+    return Callcap(book, switches=switches, clock=lambda: NOW)
 
 
 def canonical(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -44,20 +44,20 @@ def test_every_field_of_every_call_is_right() -> None:
 
 
 @pytest.mark.parametrize(
-    "moods",
+    "switches",
     [
-        Moods(dialect="coldfusion"),
-        Moods(absent="missing"),
-        Moods(absent="empty"),
-        Moods(utc="refused"),
-        Moods(utc="ignored"),
+        Switches(dialect="coldfusion"),
+        Switches(absent="missing"),
+        Switches(absent="empty"),
+        Switches(utc="refused"),
+        Switches(utc="ignored"),
     ],
     ids=["coldfusion", "missing", "empty", "utc-refused", "utc-ignored"],
 )
-def test_every_dialect_of_the_api_gives_the_same_values(moods: Moods) -> None:
+def test_every_dialect_of_the_api_gives_the_same_values(switches: Switches) -> None:
     """However the API writes them, instants, ids and numbers come out the same."""
     plain = canonical(run_tap(callcap_with()).records)
-    told = canonical(run_tap(callcap_with(moods=moods)).records)
+    told = canonical(run_tap(callcap_with(switches=switches)).records)
     assert told.keys() == plain.keys()
     for call_id, record in plain.items():
         for name in ("last_modified", "start_datetime", "end_datetime", "duration", "revenue"):
@@ -67,7 +67,7 @@ def test_every_dialect_of_the_api_gives_the_same_values(moods: Moods) -> None:
 
 def test_records_validate_against_the_emitted_schema() -> None:
     """Each record fits the SCHEMA message, with format checks on."""
-    run = run_tap(callcap_with(moods=Moods(unknown_fields=True)))
+    run = run_tap(callcap_with(switches=Switches(unknown_fields=True)))
     validator = Draft202012Validator(run.schema, format_checker=FORMATS)
     for record in run.records:
         validator.validate(record)
@@ -185,7 +185,7 @@ def test_state_follows_the_records_that_it_covers() -> None:
 
 def test_a_call_is_written_once_a_version() -> None:
     """A run in which nothing changes writes each call once, whatever was cut and read again."""
-    run = run_tap(callcap_with(400, moods=Moods(ties="shuffled")), page_size=3)
+    run = run_tap(callcap_with(400, switches=Switches(ties="shuffled")), page_size=3)
     assert len(run.records) == len(run.ids)
 
 
@@ -308,7 +308,7 @@ def test_a_column_that_the_catalog_lacks_is_dropped() -> None:
 def test_unknown_fields_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """A new field of the API is kept, and named in the log once, without its value."""
     with caplog.at_level(logging.WARNING):
-        run = run_tap(callcap_with(50, moods=Moods(unknown_fields=True)))
+        run = run_tap(callcap_with(50, switches=Switches(unknown_fields=True)))
     warnings = [record.message for record in caplog.records if "unknown" in record.message]
     assert warnings
     assert len(warnings) == len(set(warnings))

@@ -10,7 +10,7 @@ import pytest
 
 from support.histories import BEGINNING
 from support.running import run_tap
-from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 
 UTC = timezone.utc
 NOW = BEGINNING
@@ -82,7 +82,7 @@ def test_a_wrong_local_clock_loses_nothing(
 ) -> None:
     """The server's clock is what counts; a call that began this minute is found all the same."""
     book = CallBook(made_up_calls(50, seed=1, start=NOW - timedelta(days=3), end=NOW))
-    callcap = Callcap(book, clock=lambda: NOW, moods=Moods(date_header=date_header))
+    callcap = Callcap(book, clock=lambda: NOW, switches=Switches(date_header=date_header))
     _set_local_clock(monkeypatch, NOW + skew)
     owed = {c["call_id"] for c in book if c["last_modified"] < NOW - timedelta(minutes=2)}
     assert owed <= run_tap(callcap).ids

@@ -16,9 +16,9 @@ import pytest
 
 from tap_callcap.api.responses import Page
 from tap_callcap.records.shaper import version_of
-from tap_callcap.sync.prefetch import Ask, Fetcher, Plan
-from tap_callcap.sync.reader import Reader, Whole
-from tap_callcap.sync.workers import Workers
+from tap_callcap.sync.prefetch import Ask, Plan, Prefetcher, Workers
+from tap_callcap.sync.proof import Whole
+from tap_callcap.sync.reader import Reader
 from tap_callcap.windows import Range, Stride, Window
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class SlowApi:
         return Page(number, self._pages, self._pages, [call], START)
 
 
-def numbers(fetcher: Fetcher, count: int) -> Plan:
+def numbers(fetcher: Prefetcher, count: int) -> Plan:
     """A plan for so many pages of a window."""
     for number in range(1, count + 1):
         fetcher.ask(WINDOW, number)
@@ -69,7 +69,7 @@ def numbers(fetcher: Fetcher, count: int) -> Plan:
 def test_pages_in_memory_and_in_flight_are_bounded(concurrency: int) -> None:
     """However slowly pages are taken, twice the concurrency are asked for, and no more."""
     api = SlowApi(latency=0.001)
-    fetcher = Fetcher(api.fetch, concurrency)
+    fetcher = Prefetcher(api.fetch, concurrency)
     fetcher.follow(numbers(fetcher, 100), 1)
     for number in range(1, 101):
         page = fetcher.take(WINDOW, number)
@@ -90,7 +90,7 @@ def test_what_a_fetch_raised_is_raised_where_it_is_taken() -> None:
             raise ValueError(msg)
         return Page(number, 2, 2, [], START)
 
-    fetcher = Fetcher(fetch, 4)
+    fetcher = Prefetcher(fetch, 4)
     fetcher.follow(numbers(fetcher, 2), 1)
     assert isinstance(fetcher.take(WINDOW, 1), Page)
     with pytest.raises(ValueError, match="broken"):
@@ -100,7 +100,7 @@ def test_what_a_fetch_raised_is_raised_where_it_is_taken() -> None:
 def test_another_plan_forgets_what_was_asked_for() -> None:
     """Pages of a plan that was given up are not handed out: they are asked for again."""
     api = SlowApi()
-    fetcher = Fetcher(api.fetch, 2)
+    fetcher = Prefetcher(api.fetch, 2)
     fetcher.follow(numbers(fetcher, 4), 1)
     fetcher.take(WINDOW, 1)
     fetcher.follow(iter(()), 1)

@@ -14,7 +14,7 @@ from singer_sdk.exceptions import FatalAPIError
 
 from support.histories import BEGINNING
 from support.running import bookmark_of, run_tap, state_at
-from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.sync import reader
 from tap_callcap.sync.reader import AGREEING_PASSES
 
@@ -24,11 +24,13 @@ CALLS = "/v2/get/calls/"
 Hook = Callable[[Asked], Answer | None]
 
 
-def callcap_with(calls: int = 120, *, days: float = 300, moods: Moods | None = None) -> Callcap:
+def callcap_with(
+    calls: int = 120, *, days: float = 300, switches: Switches | None = None
+) -> Callcap:
     """An account whose calls are strewn over the last `days`, seen at `NOW`."""
     start = NOW - timedelta(days=days)
     book = CallBook(made_up_calls(calls, seed=2, start=start, end=NOW - timedelta(hours=1)))
-    return Callcap(book, moods=moods, clock=lambda: NOW)
+    return Callcap(book, switches=switches, clock=lambda: NOW)
 
 
 def minute_of(callcap: Callcap, *, ago: timedelta, calls: int) -> set[str]:
@@ -64,7 +66,7 @@ def rewritten(callcap: Callcap, change: Callable[[dict[str, Any], Asked], None])
 @pytest.mark.parametrize("empty_search", ["list", "404"])
 def test_a_cap_on_the_range_is_met_by_shorter_windows(empty_search: Literal["list", "404"]) -> None:
     """An API that answers 400 to a long range is read whole in shorter windows."""
-    callcap = callcap_with(moods=Moods(max_range_days=20, empty_search=empty_search))
+    callcap = callcap_with(switches=Switches(max_range_days=20, empty_search=empty_search))
     assert run_tap(callcap, start_date="2025-01-01T00:00:00Z").ids == callcap.book.ids
     refused = [asked for asked in callcap.requests if asked.status == 400]
     assert len(refused) <= 12
@@ -72,13 +74,13 @@ def test_a_cap_on_the_range_is_met_by_shorter_windows(empty_search: Literal["lis
 
 def test_a_cap_on_the_range_may_show_late() -> None:
     """The first window may be short enough and a later one, grown, not."""
-    callcap = callcap_with(moods=Moods(max_range_days=50))
+    callcap = callcap_with(switches=Switches(max_range_days=50))
     assert run_tap(callcap, start_date="2025-01-01T00:00:00Z").ids == callcap.book.ids
 
 
 def test_a_cap_on_the_depth_is_met_by_shorter_windows() -> None:
     """An API that answers 400 to a deep page is read whole in windows of fewer pages."""
-    callcap = callcap_with(moods=Moods(max_page=4))
+    callcap = callcap_with(switches=Switches(max_page=4))
     assert run_tap(callcap, page_size=5).ids == callcap.book.ids
     refused = [asked for asked in callcap.requests if asked.status == 400]
     assert 1 <= len(refused) <= 8  # what is asked for ahead of need
@@ -87,7 +89,7 @@ def test_a_cap_on_the_depth_is_met_by_shorter_windows() -> None:
 @pytest.mark.parametrize("page_size", [50, 1000])
 def test_a_ceiling_on_the_total_is_met_by_shorter_windows(page_size: int) -> None:
     """An API that counts no more than 500 calls hides none of the others."""
-    callcap = callcap_with(1300, moods=Moods(max_total=500))
+    callcap = callcap_with(1300, switches=Switches(max_total=500))
     assert run_tap(callcap, page_size=page_size).ids == callcap.book.ids
 
 
@@ -100,7 +102,7 @@ def test_a_minute_with_a_round_number_of_calls_is_read() -> None:
 
 def test_a_400_to_a_lone_minute_is_an_error() -> None:
     """An API that refuses every window is not read in silence."""
-    callcap = callcap_with(3, moods=Moods(max_range_days=0.0001))
+    callcap = callcap_with(3, switches=Switches(max_range_days=0.0001))
     with pytest.raises(FatalAPIError, match="400"):
         run_tap(callcap, start_date="2026-03-03T10:00:00Z")
 
@@ -125,7 +127,7 @@ def test_a_400_to_a_lone_minute_later_on_is_an_error() -> None:
 
 def test_a_settled_minute_of_many_pages_is_proven() -> None:
     """A minute in which many calls were edited at once is read page by page, ties or not."""
-    callcap = callcap_with(moods=Moods(ties="shuffled"))
+    callcap = callcap_with(switches=Switches(ties="shuffled"))
     minute_of(callcap, ago=timedelta(hours=2), calls=100)
     run = run_tap(callcap, page_size=10)
     assert run.ids == callcap.book.ids
@@ -136,7 +138,7 @@ def test_a_settled_minute_of_many_pages_is_proven() -> None:
 @pytest.mark.parametrize("starts", ["few", "one"])
 def test_ties_hide_no_call_of_a_settled_minute(starts: str, ties: Any) -> None:
     """Calls with the same start may stand in whatever order, on each page in another one."""
-    callcap = callcap_with(moods=Moods(ties=ties))
+    callcap = callcap_with(switches=Switches(ties=ties))
     for number, call_id in enumerate(sorted(callcap.book.ids)):
         start = NOW - timedelta(days=2, minutes=number // 5 if starts == "few" else 0)
         callcap.book.edit(call_id, at=callcap.book[call_id]["last_modified"], start_datetime=start)
@@ -339,7 +341,7 @@ def test_a_call_that_is_no_object_fails_the_run() -> None:
 @pytest.mark.parametrize("empty_search", ["404", "204", "null", "missing", "last_page_0"])
 def test_every_way_to_say_nothing_is_understood(empty_search: Any) -> None:
     """Empty years are read as empty, however the API says so, and the bookmark moves on."""
-    callcap = callcap_with(moods=Moods(empty_search=empty_search))
+    callcap = callcap_with(switches=Switches(empty_search=empty_search))
     run = run_tap(callcap)
     assert run.ids == callcap.book.ids
     assert bookmark_of(run.state) == DATA_AS_OF
@@ -379,7 +381,7 @@ def test_two_stray_404s_fail_the_run() -> None:
 
 def test_an_outage_of_404s_fails_the_run() -> None:
     """When everything answers 404, even what must be there, nothing is believed to be empty."""
-    callcap = callcap_with(moods=Moods(empty_search="404"))
+    callcap = callcap_with(switches=Switches(empty_search="404"))
     searches = 0
 
     def hook(asked: Asked) -> Answer | None:
@@ -394,7 +396,7 @@ def test_an_outage_of_404s_fails_the_run() -> None:
 
 def test_an_account_without_calls_keeps_its_bookmark(caplog: pytest.LogCaptureFixture) -> None:
     """Where a whole run finds no page, it says that there are no calls, and no STATE moves."""
-    callcap = Callcap(CallBook(), moods=Moods(empty_search="404"), clock=lambda: NOW)
+    callcap = Callcap(CallBook(), switches=Switches(empty_search="404"), clock=lambda: NOW)
     run = run_tap(callcap, state=state_at("2026-03-01T00:00:00Z"))
     assert run.states == [state_at("2026-03-01T00:00:00Z")]
     assert "no calls for this key" in caplog.text
@@ -402,12 +404,12 @@ def test_an_account_without_calls_keeps_its_bookmark(caplog: pytest.LogCaptureFi
 
 def test_an_account_without_calls_is_searched_within_its_limits() -> None:
     """The search for any call at all respects a cap on the range."""
-    moods = Moods(empty_search="404", max_range_days=40)
-    callcap = callcap_with(days=20, moods=moods)
+    switches = Switches(empty_search="404", max_range_days=40)
+    callcap = callcap_with(days=20, switches=switches)
     state = run_tap(callcap, start_date="2026-02-01T00:00:00Z").state
     callcap.advance(timedelta(hours=3))
     assert bookmark_of(run_tap(callcap, state=state).state) == "2026-03-03T17:58:00Z"
-    callcap.moods = Moods(empty_search="404", max_range_days=0.5)
+    callcap.switches = Switches(empty_search="404", max_range_days=0.5)
     with pytest.raises(FatalAPIError, match="400"):
         run_tap(callcap, state=state)
 
@@ -416,18 +418,18 @@ def test_an_account_without_calls_is_searched_within_its_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moods", "zones"),
+    ("switches", "zones"),
     [
-        (Moods(), {"UTC"}),
-        (Moods(utc="alias"), {"UTC"}),
-        (Moods(utc="refused"), {"UTC", "US/Arizona"}),
-        (Moods(utc="ignored"), {"UTC", "US/Arizona"}),
+        (Switches(), {"UTC"}),
+        (Switches(utc="alias"), {"UTC"}),
+        (Switches(utc="refused"), {"UTC", "US/Arizona"}),
+        (Switches(utc="ignored"), {"UTC", "US/Arizona"}),
     ],
     ids=["accepted", "alias", "refused", "ignored"],
 )
-def test_utc_is_asked_first_and_arizona_next(moods: Moods, zones: set[str]) -> None:
+def test_utc_is_asked_first_and_arizona_next(switches: Switches, zones: set[str]) -> None:
     """The API is asked in UTC; where it refuses or ignores that, in US/Arizona."""
-    callcap = callcap_with(moods=moods)
+    callcap = callcap_with(switches=switches)
     assert run_tap(callcap, page_size=20).ids == callcap.book.ids
     asked_in = [asked.params["search_timezone"] for asked in callcap.requests if asked.params]
     assert set(asked_in) == zones
@@ -437,14 +439,14 @@ def test_utc_is_asked_first_and_arizona_next(moods: Moods, zones: set[str]) -> N
 @pytest.mark.parametrize("utc", ["refused", "ignored"])
 def test_a_key_that_knows_neither_zone_names_the_setting(utc: Any) -> None:
     """Where Arizona is refused too, the error names `timezone`."""
-    moods = Moods(utc=utc, refused_timezones=frozenset({"US/Arizona"}))
+    switches = Switches(utc=utc, refused_timezones=frozenset({"US/Arizona"}))
     with pytest.raises(FatalAPIError, match="set timezone"):
-        run_tap(callcap_with(3, moods=moods))
+        run_tap(callcap_with(3, switches=switches))
 
 
 def test_a_zone_of_the_users_own_is_never_replaced() -> None:
     """A zone that the setting names is used or is an error."""
-    callcap = callcap_with(moods=Moods(refused_timezones=frozenset({"US/Central"})))
+    callcap = callcap_with(switches=Switches(refused_timezones=frozenset({"US/Central"})))
     with pytest.raises(FatalAPIError, match="timezone"):
         run_tap(callcap, timezone="US/Central")
     assert {asked.params["search_timezone"] for asked in callcap.requests} == {"US/Central"}
@@ -453,4 +455,4 @@ def test_a_zone_of_the_users_own_is_never_replaced() -> None:
 def test_an_answer_without_a_zone_is_an_error() -> None:
     """A page that does not say its zone cannot be read, and no STATE is written."""
     with pytest.raises(FatalAPIError, match="does not say its timezone"):
-        run_tap(callcap_with(3, moods=Moods(zone_echo=False)))
+        run_tap(callcap_with(3, switches=Switches(zone_echo=False)))

@@ -14,11 +14,11 @@ from singer_sdk.exceptions import FatalAPIError
 from support.histories import BEGINNING, DirectClient, KillableWriter
 from support.running import STREAMS, Run, bookmark_of, catalog_of, run_command, run_tap
 from tap_callcap import streams
-from tap_callcap.api.client import NoAccessError
+from tap_callcap.api.errors import NoAccessError
 from tap_callcap.records.schema import load_schema
-from tap_callcap.sandbox import Answer, CallBook, Callcap, Moods, Sandbox, made_up_calls
+from tap_callcap.sandbox import Answer, CallBook, Callcap, Sandbox, Switches, made_up_calls
+from tap_callcap.sync.prefetch import Workers
 from tap_callcap.sync.references import csr_row, walk
-from tap_callcap.sync.workers import Workers
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ NOW = BEGINNING
 ACCOUNTS, CSRS = "/v2/get/accounts/", "/v2/get/callsurance/csrs/"
 
 
-def some_calls(**moods: Any) -> Callcap:
+def some_calls(**switches: Any) -> Callcap:
     """An account with calls of all companies."""
     book = CallBook(made_up_calls(300, seed=5, start=NOW - timedelta(days=90), end=NOW))
-    return Callcap(book, moods=Moods(**moods), clock=lambda: NOW)
+    return Callcap(book, switches=Switches(**switches), clock=lambda: NOW)
 
 
 def true_accounts(callcap: Callcap) -> dict[tuple[str, int], tuple[str, int | None, int | None]]:

@@ -13,7 +13,7 @@ from support.histories import (
     read_forward,
     read_with_tap,
 )
-from tap_callcap.sandbox import Moods
+from tap_callcap.sandbox import Switches
 
 HISTORIES = 200
 HISTORIES_SIDE_BY_SIDE = 60
@@ -37,7 +37,9 @@ def test_the_textbook_reader_loses_calls() -> None:
     """The same histories show the losses of a reader that trusts page numbers and timestamps."""
     lost = 0
     for seed in range(100):
-        history = random_history(seed, moods=Moods(), faults=0, calls=60, config={"page_size": 7})
+        history = random_history(
+            seed, switches=Switches(), faults=0, calls=60, config={"page_size": 7}
+        )
         history.edits_per_request = 3
         list(live_through(history, read_forward))
         lost += bool(history.lost())

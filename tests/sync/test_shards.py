@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from support.running import bookmark_of, run_tap
-from tap_callcap.sandbox import CallBook, Callcap, Moods, made_up_calls
+from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ def versions(runs: Iterable[Run]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("page_size", [3, 1000])
-@pytest.mark.parametrize("end_minute", get_args(Moods.__annotations__["end_minute"]))
-@pytest.mark.parametrize("start_minute", get_args(Moods.__annotations__["start_minute"]))
+@pytest.mark.parametrize("end_minute", get_args(Switches.__annotations__["end_minute"]))
+@pytest.mark.parametrize("start_minute", get_args(Switches.__annotations__["start_minute"]))
 def test_the_years_together_equal_one_run(
     page_size: int, start_minute: Any, end_minute: Any
 ) -> None:
     """No call is missing at a seam, and none comes twice, whichever borders the API counts."""
     callcap = callcap_with_seams()
-    callcap.moods = Moods(start_minute=start_minute, end_minute=end_minute)
+    callcap.switches = Switches(start_minute=start_minute, end_minute=end_minute)
     whole = run_tap(callcap, page_size=page_size)
 
     shards = [run_tap(callcap, **shard) for shard in by_year({"page_size": page_size})]

@@ -160,7 +160,7 @@ def returns(calls: list[Call]) -> Answer:
     return rounded((name, len(them), sum(them)) for name, them in groups.items())
 
 
-def moods(calls: list[Call]) -> Answer:
+def switches(calls: list[Call]) -> Answer:
     """Return location, judged calls, positive, negative and frustrated ones."""
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for call in calls:
@@ -192,7 +192,7 @@ QUESTIONS: dict[str, Callable[[list[Call]], Answer]] = {
     "What does an answered call cost, by campaign?": costs,
     "Who books the most appointments?": bookings,
     "Which missed calls are returned within the hour?": returns,
-    "How do callers feel, by location?": moods,
+    "How do callers feel, by location?": switches,
     "What does each medium bring in?": revenues,
 }
 

@@ -140,7 +140,7 @@ def plain(value: Any, schema: JSONSchema) -> Any:
         return value
     if kind == "array":
         return [plain(item, schema["items"]) for item in value]
-    return _READINGS[kind](value)
+    return _COERCIONS[kind](value)
 
 
 def _number(value: Any) -> float:
@@ -169,7 +169,7 @@ def _boolean(value: Any) -> bool:
     return bool(value)
 
 
-_READINGS = {
+_COERCIONS = {
     "number": _number,
     "integer": _integer,
     "date-time": _instant,

@@ -1,6 +1,6 @@
 """What the API's documents leave open, one switch for each."""
 
-# The annotations are read at run time, so that a mood can be given as text.
+# The annotations are read at run time, so that a switch can be given as text.
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ import msgspec
 from tap_callcap.sandbox.zones import RepeatedHour, zone_named
 
 
-class BadMoodError(ValueError):
-    """A mood that does not exist, or a value that it cannot have."""
+class BadSwitchError(ValueError):
+    """A switch that does not exist, or a value that it cannot have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moods:
+class Switches:
     """How Callcap behaves where its documents are silent; the defaults are the plainest reading."""
 
     empty_search: Literal["list", "null", "missing", "last_page_0", "404", "204"] = "list"
@@ -117,17 +117,17 @@ class Moods:
         ):
             value = getattr(self, name)
             if value is not None and value < least:
-                msg = f"The mood {name} is {value}, and must be at least {least}"
-                raise BadMoodError(msg)
+                msg = f"The switch {name} is {value}, and must be at least {least}"
+                raise BadSwitchError(msg)
         try:
             zone_named(self.login_timezone)
         except ValueError as error:
-            msg = f"The mood login_timezone: {error}"
-            raise BadMoodError(msg) from error
+            msg = f"The switch login_timezone: {error}"
+            raise BadSwitchError(msg) from error
 
     @classmethod
-    def parse(cls, pairs: Iterable[str]) -> "Moods":
-        """Return the moods that texts like `utc=refused` describe.
+    def parse(cls, pairs: Iterable[str]) -> "Switches":
+        """Return the switches that texts like `utc=refused` describe.
 
         Durations are seconds (`300`) or ISO 8601 (`PT5M`), several zones are parted by commas.
         """
@@ -135,29 +135,29 @@ class Moods:
         for pair in pairs:
             name, equals, text = pair.partition("=")
             if not equals:
-                msg = f"The mood {pair!r} has no value: write it as name=value"
-                raise BadMoodError(msg)
+                msg = f"The switch {pair!r} has no value: write it as name=value"
+                raise BadSwitchError(msg)
             given[name] = text.split(",") if name == "refused_timezones" else text
         return cls._converted(given)
 
     @classmethod
-    def _converted(cls, given: Mapping[str, str | list[str]]) -> "Moods":
+    def _converted(cls, given: Mapping[str, str | list[str]]) -> "Switches":
         kinds: dict[str, Any] = get_type_hints(cls)
         values: dict[str, Any] = {}
         for name, text in given.items():
             if name not in kinds:
-                msg = f"There is no mood {name!r}: choose from {', '.join(kinds)}"
-                raise BadMoodError(msg)
+                msg = f"There is no switch {name!r}: choose from {', '.join(kinds)}"
+                raise BadSwitchError(msg)
             try:
                 values[name] = msgspec.convert(text, kinds[name], strict=False)
             except msgspec.ValidationError as error:
-                msg = f"The mood {name} cannot be {text!r}: it takes {_expected(kinds[name])}"
-                raise BadMoodError(msg) from error
+                msg = f"The switch {name} cannot be {text!r}: it takes {_expected(kinds[name])}"
+                raise BadSwitchError(msg) from error
         return cls(**values)
 
     @classmethod
     def choices(cls) -> dict[str, str]:
-        """Return what each mood takes, its default first, as text for people."""
+        """Return what each switch takes, its default first, as text for people."""
         kinds = get_type_hints(cls)
         return {
             field.name: _choices(kinds[field.name], field.default)
@@ -174,7 +174,7 @@ _EXPECTED: Mapping[object, str] = {
 
 
 def _expected(kind: Any) -> str:  # noqa: ANN401 - an annotation has no type
-    """Return what a mood takes, for the message about a wrong value."""
+    """Return what a switch takes, for the message about a wrong value."""
     choices = ", ".join(each for each in get_args(kind) if isinstance(each, str))
     kinds = {kind, *get_args(kind)}
     return choices or next(text for known, text in _EXPECTED.items() if known in kinds)

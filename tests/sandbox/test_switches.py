@@ -1,4 +1,4 @@
-"""Each mood does what its docstring says, and each one is tested."""
+"""Each switch does what its docstring says, and each one is tested."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.asking import ALWAYS, EVERYTHING, NOW, asked, body, ids_found
-from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Moods
+from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Switches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ def around_the_minute() -> list[Call]:
     ]
 
 
-# For each mood: a value other than its default, and a request that is answered otherwise with it.
+# For each switch: a value other than its default, and a request that is answered otherwise with it.
 DIFFERENCES: Mapping[str, tuple[object, str, Mapping[str, str]]] = {
     "empty_search": ("404", "/get/calls/", NOTHING),
     "start_minute": (
@@ -87,7 +87,7 @@ DIFFERENCES: Mapping[str, tuple[object, str, Mapping[str, str]]] = {
 }
 
 
-def answers_in(moods: Moods, path: str, params: Mapping[str, str]) -> list[Answer | float]:
+def answers_in(switches: Switches, path: str, params: Mapping[str, str]) -> list[Answer | float]:
     """Return two answers to the same request, and how long they took together."""
     book = CallBook(
         [
@@ -102,23 +102,25 @@ def answers_in(moods: Moods, path: str, params: Mapping[str, str]) -> list[Answe
         ],
     )
     slept: list[float] = []
-    callcap = Callcap(book, moods=moods, clock=lambda: NOW, sleep=slept.append)
+    callcap = Callcap(book, switches=switches, clock=lambda: NOW, sleep=slept.append)
     return [asked(callcap, path, **params), asked(callcap, path, **params), sum(slept)]
 
 
-@pytest.mark.parametrize("mood", [field.name for field in dataclasses.fields(Moods)])
-def test_every_mood_makes_a_difference(mood: str) -> None:
-    """No mood is without effect, and none is without a place in this table."""
-    value, path, params = DIFFERENCES[mood]
-    limited = Moods(requests_per_minute=1) if mood in {"rate_window", "retry_after"} else Moods()
+@pytest.mark.parametrize("switch", [field.name for field in dataclasses.fields(Switches)])
+def test_every_mood_makes_a_difference(switch: str) -> None:
+    """No switch is without effect, and none is without a place in this table."""
+    value, path, params = DIFFERENCES[switch]
+    limited = (
+        Switches(requests_per_minute=1) if switch in {"rate_window", "retry_after"} else Switches()
+    )
     plain = answers_in(limited, path, params)
-    changes: dict[str, Any] = {mood: value}
+    changes: dict[str, Any] = {switch: value}
     moody = answers_in(dataclasses.replace(limited, **changes), path, params)
     assert moody != plain
 
 
 @pytest.mark.parametrize(
-    ("mood", "status", "content"),
+    ("switch", "status", "content"),
     [
         ("list", 200, {"call": [], "last_page": 1}),
         ("null", 200, {"call": None, "last_page": 1}),
@@ -130,12 +132,12 @@ def test_every_mood_makes_a_difference(mood: str) -> None:
 )
 def test_an_empty_search(
     open_callcap: Open,
-    mood: str,
+    switch: str,
     status: int,
     content: dict[str, object] | None,
 ) -> None:
     """A search without results is answered in the six ways that come to mind."""
-    answer = asked(open_callcap(empty_search=mood), **NOTHING)
+    answer = asked(open_callcap(empty_search=switch), **NOTHING)
     assert answer.status == status
     if content is None:
         assert not answer.body
@@ -150,15 +152,15 @@ def test_an_empty_search(
 
 
 @pytest.mark.parametrize(
-    ("mood", "found"),
+    ("switch", "found"),
     [
         ("inclusive", {"4:00", "4:01", "4:30", "4:59", "5:00"}),
         ("exclusive", {"5:00"}),
     ],
 )
-def test_the_minute_of_a_start(open_callcap: Open, mood: str, found: set[str]) -> None:
+def test_the_minute_of_a_start(open_callcap: Open, switch: str, found: set[str]) -> None:
     """The minute given as start belongs to the search, or does not."""
-    callcap = open_callcap(around_the_minute(), start_minute=mood)
+    callcap = open_callcap(around_the_minute(), start_minute=switch)
     params = {"search_last_modified_start": "2026-01-05 10:04", "search_timezone": "UTC"}
     assert set(ids_found(callcap, **params)) == found
     whole_day = {"search_last_modified_start": "2026-01-05", "search_timezone": "UTC"}
@@ -166,16 +168,16 @@ def test_the_minute_of_a_start(open_callcap: Open, mood: str, found: set[str]) -
 
 
 @pytest.mark.parametrize(
-    ("mood", "found"),
+    ("switch", "found"),
     [
         ("includes", {"9:59", "4:00", "4:01", "4:30", "4:59"}),
         ("excludes", {"9:59"}),
         ("on_the_dot", {"9:59", "4:00"}),
     ],
 )
-def test_the_minute_of_an_end(open_callcap: Open, mood: str, found: set[str]) -> None:
+def test_the_minute_of_an_end(open_callcap: Open, switch: str, found: set[str]) -> None:
     """The minute given as end belongs to the search, does not, or only with its first second."""
-    callcap = open_callcap(around_the_minute(), end_minute=mood)
+    callcap = open_callcap(around_the_minute(), end_minute=switch)
     params = {"search_last_modified_end": "2026-01-05 10:04", "search_timezone": "UTC"}
     assert set(ids_found(callcap, **params)) == found
     whole_day = {"search_last_modified_end": "2026-01-05", "search_timezone": "UTC"}
@@ -183,16 +185,16 @@ def test_the_minute_of_an_end(open_callcap: Open, mood: str, found: set[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("mood", "echoed", "start"),
+    ("switch", "echoed", "start"),
     [
         ("accepted", "UTC", "2020-09-01 14:07:15"),
         ("alias", "Etc/UTC", "2020-09-01 14:07:15"),
         ("ignored", "US/Central", "2020-09-01 09:07:15"),
     ],
 )
-def test_utc(open_callcap: Open, mood: str, echoed: str, start: str) -> None:
+def test_utc(open_callcap: Open, switch: str, echoed: str, start: str) -> None:
     """UTC is obeyed, obeyed under another name, or passed over; the echo says which."""
-    content = body(open_callcap(utc=mood), ONE, search_timezone="UTC")
+    content = body(open_callcap(utc=switch), ONE, search_timezone="UTC")
     assert content["search"]["timezone"] == echoed
     assert content["call"][0]["start_datetime"] == start
 
@@ -213,13 +215,13 @@ def test_no_echo_of_the_zone(open_callcap: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mood", "retry_after"),
+    ("switch", "retry_after"),
     [("none", None), ("seconds", "48"), ("date", "Sun, 15 Mar 2026 17:43:10 GMT")],
 )
-def test_too_many_requests(calls: list[Call], mood: str, retry_after: str | None) -> None:
+def test_too_many_requests(calls: list[Call], switch: str, retry_after: str | None) -> None:
     """A request too many within a minute is a 429, until the minute is over."""
-    moods = Moods(requests_per_minute=2, retry_after=mood)  # type: ignore[arg-type]  # parametrized
-    callcap = Callcap(CallBook(calls), moods=moods, clock=lambda: NOW)
+    switches = Switches(requests_per_minute=2, retry_after=switch)  # type: ignore[arg-type]  # parametrized
+    callcap = Callcap(CallBook(calls), switches=switches, clock=lambda: NOW)
     assert asked(callcap, ONE).status == 200
     callcap.advance(timedelta(seconds=12))
     assert [asked(callcap, ONE).status for _ in range(2)] == [200, 429]
@@ -285,7 +287,7 @@ def test_edits_show_up_late(open_callcap: Open) -> None:
 def test_a_single_call(open_callcap: Open) -> None:
     """A single call comes in a list, as an object, or beside the status."""
     listed, alone, top = (
-        body(open_callcap(single_call=mood), ONE) for mood in ("list", "object", "top_level")
+        body(open_callcap(single_call=switch), ONE) for switch in ("list", "object", "top_level")
     )
     assert listed["call"] == [alone["call"]]
     assert listed["pagination"]["total_records"] == 1
@@ -295,8 +297,8 @@ def test_a_single_call(open_callcap: Open) -> None:
 def test_what_is_absent(open_callcap: Open) -> None:
     """A field without a value is null, missing, or empty as its kind is."""
     null, missing, empty = (
-        body(open_callcap([BARE], absent=mood), "/get/calls/bare/", detail=EVERYTHING)["call"][0]
-        for mood in ("null", "missing", "empty")
+        body(open_callcap([BARE], absent=switch), "/get/calls/bare/", detail=EVERYTHING)["call"][0]
+        for switch in ("null", "missing", "empty")
     )
     absent = {"dtmf", "end_datetime", "callsaver", "callsurance", "summaries", "scorecards"}
     assert {name for name, value in null.items() if value is None} == absent
@@ -357,8 +359,8 @@ def test_latency_is_between_the_look_and_the_date(calls: list[Call]) -> None:
         time[0] += timedelta(seconds=seconds)
         callcap.book.delete(VENDOR_EXAMPLE["call_id"])
 
-    moods = Moods(latency=5)
-    callcap = Callcap(CallBook(calls), moods=moods, clock=lambda: time[0], sleep=sleep)
+    switches = Switches(latency=5)
+    callcap = Callcap(CallBook(calls), switches=switches, clock=lambda: time[0], sleep=sleep)
     answer = asked(callcap, ONE)
     assert answer.status == 200
     assert answer.headers["Date"] == "Sun, 15 Mar 2026 17:42:15 GMT"

@@ -1,4 +1,4 @@
-"""Moods written as text, for the command line."""
+"""Switches written as text, for the command line."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from tap_callcap.sandbox import BadMoodError, Moods
+from tap_callcap.sandbox import BadSwitchError, Switches
 
 
 def test_moods_from_text() -> None:
-    """Every kind of mood can be written as text."""
-    assert Moods.parse(
+    """Every kind of switch can be written as text."""
+    assert Switches.parse(
         [
             "utc=refused",
             "max_range_days=30",
@@ -25,7 +25,7 @@ def test_moods_from_text() -> None:
             "login_timezone=US/Pacific",
             "max_page=null",
         ],
-    ) == Moods(
+    ) == Switches(
         utc="refused",
         max_range_days=30,
         requests_per_minute=5,
@@ -42,7 +42,7 @@ def test_moods_from_text() -> None:
     ("pair", "message"),
     [
         ("utc", "has no value: write it as name=value"),
-        ("colour=blue", "There is no mood 'colour'"),
+        ("colour=blue", "There is no switch 'colour'"),
         ("utc=maybe", "it takes accepted, refused, ignored, alias"),
         ("max_page=many", "it takes a whole number"),
         ("latency=long", "it takes a number"),
@@ -54,17 +54,17 @@ def test_moods_from_text() -> None:
     ],
 )
 def test_a_wrong_mood_is_named(pair: str, message: str) -> None:
-    """A mood that cannot be is refused in one line that says what can."""
-    with pytest.raises(BadMoodError) as caught:
-        Moods.parse([pair])
+    """A switch that cannot be is refused in one line that says what can."""
+    with pytest.raises(BadSwitchError) as caught:
+        Switches.parse([pair])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_list_of_moods() -> None:
-    """Each mood is listed with its default first."""
-    listed = Moods.choices()
-    assert list(listed) == [field.name for field in dataclasses.fields(Moods)]
+def test_the_list_of_switches() -> None:
+    """Each switch is listed with its default first."""
+    listed = Switches.choices()
+    assert list(listed) == [field.name for field in dataclasses.fields(Switches)]
     assert listed["utc"].startswith("accepted | ")
     assert listed["zone_echo"] == "true | false"
     assert listed["unknown_fields"] == "false | true"
