@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from singer_sdk import typing as th
 
+from tap_callcap.api.client import Client
 from tap_callcap.api.filters import Filters, filters_schema
 from tap_callcap.instants import UTC, parse_instant
 from tap_callcap.records.hashing import Hashing
@@ -219,6 +220,19 @@ class Settings:
             user_agent=given["user_agent"] or f"tap-callcap/{version('tap-callcap')}",
             hashing=Hashing(frozenset(given["hash_fields"] or ()), given["hash_key"] or ""),
         )
+
+
+def client_of(settings: Settings) -> Client:
+    """The client that a run with `settings` asks Callcap by."""
+    return Client(
+        api_url=settings.api_url,
+        api_key=settings.api_key,
+        user_agent=settings.user_agent,
+        timeout=settings.request_timeout,
+        retry_budget=settings.retry_budget,
+        requests_per_second=settings.requests_per_second,
+        connections=settings.concurrency,
+    )
 
 
 def instant_of(value: str | None) -> datetime | None:

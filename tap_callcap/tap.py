@@ -21,15 +21,16 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_callcap.redaction import redact_logs
-from tap_callcap.settings import SETTINGS, read_environment
+from tap_callcap.settings import SETTINGS, client_of, read_environment
+from tap_callcap.singer.incremental import IncrementalStream
 from tap_callcap.singer.inputs import check_catalog, check_selected, check_state, read_json_object
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.singer.writer import BlockWriter
-from tap_callcap.streams import STREAMS, CallsStream
+from tap_callcap.streams import STREAMS
 from tap_callcap.validation import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from click import Command, Context
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from singer_sdk.plugin_base import _ConfigInput
     from singer_sdk.singerlib.encoding import GenericSingerWriter
 
+    from tap_callcap.api.client import Client
     from tap_callcap.records.schema import JSONSchema
+    from tap_callcap.settings import Settings
 
 FROM_ENVIRONMENT = "ENV"  # instead of a file
 SHUTDOWN_TIMEOUT = 5.0  # seconds from a signal to the end, whatever the target does
@@ -61,7 +64,10 @@ class TapCallcap(Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self, *, client_factory: Callable[[Settings], Client] = client_of, **options: Any
+    ) -> None:
+        self.client_factory = client_factory
         super().__init__(**options)
         if self.input_catalog is not None:
             for stream in self._streams_of_this_tap():
@@ -106,7 +112,7 @@ class TapCallcap(Tap):
         given: _ConfigInput = ctx.params["config"]
         tap = cls(config=given.config, parse_env_config=given.parse_env)
         for stream in tap.streams.values():
-            if isinstance(stream, CallsStream):
+            if isinstance(stream, IncrementalStream):
                 stream.check()
         ctx.exit()
 

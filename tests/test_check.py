@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, get_args
-from unittest.mock import patch
 
 import pytest
 from singer_sdk.exceptions import FatalAPIError
@@ -13,10 +12,10 @@ from singer_sdk.exceptions import FatalAPIError
 from support.fast_time import FastTime
 from support.fault_server import FaultServer, answer, good
 from support.histories import DirectClient
-from tap_callcap import streams
 from tap_callcap.api import client as client_module
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
-from tap_callcap.streams import CHECKED_FOR, CallsStream
+from tap_callcap.singer.incremental import TEST_RETRY_BUDGET
+from tap_callcap.streams import CallsStream
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
@@ -25,17 +24,17 @@ if TYPE_CHECKING:
 NOW = datetime.now(timezone.utc)
 
 
-def stream_of(**settings: Any) -> CallsStream:
-    """The stream of calls of a tap with these settings."""
-    stream = TapCallcap(config={"api_key": "sandbox", **settings}).streams["calls"]
+def stream_of(callcap: Callcap | None = None, **settings: Any) -> CallsStream:
+    """The stream of calls of a tap with these settings, without HTTP where a Callcap is given."""
+    direct = {"client_factory": lambda _: DirectClient(callcap)} if callcap else {}
+    stream = TapCallcap(config={"api_key": "sandbox", **settings}, **direct).streams["calls"]
     assert isinstance(stream, CallsStream)
     return stream
 
 
 def checked(callcap: Callcap, **settings: Any) -> None:
     """Check a tap against a Callcap without HTTP."""
-    with patch.object(streams, "_client", lambda _: DirectClient(callcap)):
-        stream_of(**settings).check()
+    stream_of(callcap, **settings).check()
 
 
 def callcap_with(calls: int, *, clock: timedelta = timedelta(0), **switches: Any) -> Callcap:
@@ -123,7 +122,7 @@ def test_each_failure_says_what_to_do(
     with FaultServer(after=act) as server, pytest.raises(FatalAPIError) as caught:
         stream_of(api_url=server.url).check()
     assert words in str(caught.value)
-    assert sum(clock.slept) <= CHECKED_FOR.total_seconds()
+    assert sum(clock.slept) <= TEST_RETRY_BUDGET.total_seconds()
 
 
 def test_only_the_accounts_tell_a_wrong_address_from_an_empty_account() -> None:

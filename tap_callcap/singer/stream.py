@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import MetadataMapping
     from singer_sdk.tap_base import Tap
 
+    from tap_callcap.api.client import Client
     from tap_callcap.records.shaper import Record
+    from tap_callcap.settings import Settings
 
 
 Transform: TypeAlias = "Callable[[Record], dict[str, Any] | None]"
@@ -70,6 +72,17 @@ class CallcapStream(Stream):
             for name in self.not_by_default:
                 metadata["properties", name].selected_by_default = False
         return metadata
+
+    def client(self, settings: Settings) -> Client:
+        """The client that asks Callcap, made by the tap's `client_factory`."""
+        tap: Any = self._tap
+        client: Client = tap.client_factory(settings)
+        return client
+
+    @property
+    def target_wait_seconds(self) -> float:
+        """For how long the target has kept the run waiting."""
+        return 0.0 if self._block_writer is None else self._block_writer.target_wait_seconds
 
     def shaper(self, zone: ZoneInfo, hashing: Hashing = NO_HASHING) -> Shaper:
         """What shapes what the API sends, in `zone`, as the catalog wants it."""
@@ -184,6 +197,11 @@ class CallcapStream(Stream):
         super()._write_state_message()
         if self._block_writer is not None:
             self._block_writer.flush()
+
+    def write_state(self) -> None:
+        """Write STATE now, after every record that was handed out before."""
+        self.state_manager.is_flushed = False
+        self._write_state_message()
 
     def defer_failure(self, line: str) -> None:
         """Fail the run with `line`, once everything else has been read."""

@@ -76,7 +76,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._since = 0.0
         self._last_state = b""
         self._is_writing = False
-        self.waited = 0.0  # seconds, for whoever reads what is written
+        self.target_wait_seconds = 0.0  # seconds, for whoever reads what is written
         self._stop: Callable[[], NoReturn] | None = None
 
     def serialize_message(self, message: Message | LeanRecordMessage) -> bytes:
@@ -143,7 +143,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         else:
             out.write(block.decode())
         out.flush()
-        self.waited += time.monotonic() - started
+        self.target_wait_seconds += time.monotonic() - started
 
     def stop(self, leave: Callable[[], NoReturn]) -> None:
         """End with whole lines, the last of them the last STATE, then `leave`.

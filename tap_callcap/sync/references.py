@@ -10,6 +10,7 @@ from singer_sdk.exceptions import FatalAPIError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tap_callcap.api.client import Client
     from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Record
     from tap_callcap.sync.prefetch import Workers
@@ -44,6 +45,16 @@ def walk(children: Callable[[Account | None], list[JSON]], workers: Workers) -> 
                 if account[0] in PARENTS:
                     below[account] = {**level[parent], f"{account[0]}_id": account[1]}
         level = below
+
+
+def account_rows(client: Client, workers: Workers) -> Iterator[Record]:
+    """Every account that the key sees, those above first."""
+    return walk(client.accounts_below, workers)
+
+
+def csr_rows(client: Client, workers: Workers) -> Iterator[Record]:  # noqa: ARG001 - the same for all
+    """Every call taker, in one request."""
+    return map(csr_row, client.csrs())
 
 
 def csr_row(csr: JSON) -> Record:

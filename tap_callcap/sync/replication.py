@@ -71,7 +71,7 @@ class Replication:
         detail: Which sections of a call the API shall send, as its `detail` parameter has it.
         bookmark: Where an earlier run ended, none for the beginning.
         shaper_in: Makes what shapes calls whose times are in a zone.
-        waited: Says for how many seconds the target has kept the run waiting.
+        target_wait_seconds: Says for how many seconds the target has kept the run waiting.
     """
 
     def __init__(  # noqa: PLR0913 - what a stream knows and its reader does not
@@ -82,14 +82,14 @@ class Replication:
         detail: str,
         bookmark: datetime | None,
         shaper_in: Callable[[ZoneInfo], Shaper],
-        waited: Callable[[], float] = lambda: 0.0,
+        target_wait_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._client = client
         self._settings = settings
         self._detail = detail
         self._bookmark = bookmark
         self._shaper_in = shaper_in
-        self._waited = waited
+        self._target_wait_seconds = target_wait_seconds
         self._longest = timedelta.max
         self._calls = 0
         self._progress_at = time.monotonic()
@@ -272,7 +272,8 @@ class Replication:
         """What the run has done so far, for people."""
         return (
             f"{self._calls:,} calls, {self._client.requests:,} requests, "
-            f"{self._client.retries:,} retries, {self._waited():.0f} s waited for the target"
+            f"{self._client.retries:,} retries, "
+            f"{self._target_wait_seconds():.0f} s waited for the target"
         )
 
 

@@ -164,10 +164,10 @@ def test_a_filter_finds_what_it_says(
     callcap: Callcap,
     calls: list[Call],
     params: dict[str, str],
-    coerce: Coerce,
+    reading: Coerce,
 ) -> None:
     """A filter finds exactly the calls that a plain reading of its description names."""
-    meant = {call["call_id"] for call in calls if coerce(call)}
+    meant = {call["call_id"] for call in calls if reading(call)}
     found = ids_found(callcap, **params)
     assert len(found) == len(set(found))
     assert set(found) == meant

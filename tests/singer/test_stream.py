@@ -8,7 +8,6 @@ from contextlib import redirect_stdout, suppress
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any, get_args
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +21,6 @@ from support.histories import BEGINNING, DirectClient
 from support.odd_values import breadcrumbs_of
 from support.running import discovered, lines_of, state_at
 from support.seeded import SEEDED
-from tap_callcap import streams
 from tap_callcap.records.schema import load_schema
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.streams import CallsStream
@@ -89,11 +87,9 @@ def messages_of(tap_class: type[TapCallcap], callcap: Callcap, **options: Any) -
     """What a run writes, numbers to the digit, without the moments of extraction."""
     config = {"api_key": "sandbox", "page_size": 9, **options.pop("config", {})}
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    with (
-        redirect_stdout(out),
-        patch.object(streams, "_client", lambda _: DirectClient(callcap)),
-    ):
-        tap_class(config=config, **options).sync_all()
+    client = DirectClient(callcap)
+    with redirect_stdout(out):
+        tap_class(config=config, client_factory=lambda _: client, **options).sync_all()
         out.flush()
     assert isinstance(out.buffer, io.BytesIO)
     lines = out.buffer.getvalue().decode().splitlines()

@@ -123,8 +123,8 @@ def test_what_is_no_pipe_stays_as_it_is(tmp_path: Path) -> None:
 
 def file_that_is_closed() -> int:
     """The number of a file that was closed."""
-    coerce, writing = os.pipe()
-    os.close(coerce)
+    reading, writing = os.pipe()
+    os.close(reading)
     os.close(writing)
     return writing
 
@@ -212,7 +212,7 @@ def test_time_waited_for_the_target_is_told(
     writer.write_message(STATE)
     clock.now += 100
     writer.write_message(SCHEMA)
-    assert writer.waited == pytest.approx(5)
+    assert writer.target_wait_seconds == pytest.approx(5)
 
 
 def test_a_flush_of_nothing_writes_nothing(out: Output) -> None:

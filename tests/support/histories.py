@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import msgspec
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
-from tap_callcap import streams
+from tap_callcap.api.client import Client
 from tap_callcap.api.errors import BadRequestError
 from tap_callcap.api.responses import (
     NothingFound,
@@ -98,14 +97,13 @@ class KillableWriter(GenericSingerWriter[str, Message]):
         """Lines are never kept back."""
 
 
-class DirectClient:
+class DirectClient(Client):
     """The tap's client without HTTP: the same queries, the same reading of answers."""
 
-    retries = 0  # are not counted
-
-    def __init__(self, callcap: Callcap) -> None:
+    def __init__(self, callcap: Callcap) -> None:  # without what only HTTP needs
         self._callcap = callcap
         self.requests = 0
+        self.retries = 0  # are not counted
 
     def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
         """Ask for a page; an answer that is broken or contradicts itself is asked for again."""
@@ -297,9 +295,12 @@ def read_with_tap(
 ) -> None:
     """A run of the tap, all of it but HTTP."""
     client = DirectClient(history.callcap)
-    with patch.object(streams, "_client", lambda _: client):
-        config = {"api_key": "sandbox", "concurrency": 1, **history.config}
-        TapCallcap(config=config, state=dict(state), message_writer=writer).sync_all()
+    TapCallcap(
+        client_factory=lambda _: client,
+        config={"api_key": "sandbox", "concurrency": 1, **history.config},
+        state=dict(state),
+        message_writer=writer,
+    ).sync_all()
 
 
 def read_forward(

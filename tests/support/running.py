@@ -16,14 +16,12 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import msgspec
 from jsonschema import FormatChecker
 
 from support.histories import DirectClient, KillableWriter
-from tap_callcap import streams
 from tap_callcap.records.schema import load_schema
 from tap_callcap.tap import TapCallcap
 
@@ -108,18 +106,20 @@ def run_tap(
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
     tap_class: type[TapCallcap] = TapCallcap,
+    client_class: type[DirectClient] = DirectClient,
     **settings: Any,
 ) -> Run:
     """A run in this process, all of it but HTTP."""
     writer = KillableWriter()
     config = {"api_key": "sandbox", **settings}
-    with patch.object(streams, "_client", lambda _: DirectClient(callcap)):
-        tap_class(
-            config=config,
-            state=deepcopy(dict(state or {})),
-            catalog=deepcopy(dict(catalog)) if catalog else None,
-            message_writer=writer,
-        ).sync_all()
+    client = client_class(callcap)
+    tap_class(
+        client_factory=lambda _: client,
+        config=config,
+        state=deepcopy(dict(state or {})),
+        catalog=deepcopy(dict(catalog)) if catalog else None,
+        message_writer=writer,
+    ).sync_all()
     return Run(writer.lines)
 
 

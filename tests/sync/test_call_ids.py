@@ -7,7 +7,6 @@ import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -16,7 +15,6 @@ from singer_sdk.exceptions import FatalAPIError
 from support.fault_server import FaultServer, answer
 from support.histories import BEGINNING, ENCODER, DirectClient, KillableWriter
 from support.running import Run, discovered, expected_record, run_command, run_tap, state_at
-from tap_callcap import streams
 from tap_callcap.sandbox import (
     VENDOR_EXAMPLE,
     Answer,
@@ -132,11 +130,10 @@ def test_calls_that_there_are_not_fail_the_run_at_its_end() -> None:
     first, *_, last = sorted(callcap.book.ids)
     catalog = discovered()
     writer = KillableWriter()
-    with (
-        patch.object(streams, "_client", lambda _: DirectClient(callcap)),
-        pytest.raises(FatalAPIError, match="no call 1_1, 2_2 for this key: check call_ids"),
-    ):
+    client = DirectClient(callcap)
+    with pytest.raises(FatalAPIError, match="no call 1_1, 2_2 for this key: check call_ids"):
         TapCallcap(
+            client_factory=lambda _: client,
             config={"api_key": "sandbox", "call_ids": ["1_1", first, "2_2", last]},
             catalog=catalog,
             message_writer=writer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from unittest.mock import Mock, patch
+from unittest.mock import Mock
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -13,7 +13,6 @@ from singer_sdk.exceptions import FatalAPIError
 
 from support.histories import BEGINNING, DirectClient, KillableWriter
 from support.running import STREAMS, Run, bookmark_of, catalog_of, run_command, run_tap
-from tap_callcap import streams
 from tap_callcap.api.errors import NoAccessError
 from tap_callcap.records.schema import load_schema
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Sandbox, Switches, made_up_calls
@@ -190,12 +189,12 @@ def test_a_failing_stream_fails_the_run_at_its_end(error: FatalAPIError) -> None
     client = Mock(wraps=DirectClient(callcap), requests=0, retries=0)
     client.csrs.side_effect = client.accounts_below.side_effect = error
     tap = TapCallcap(
-        config={"api_key": "sandbox"}, catalog=catalog_of(*STREAMS), message_writer=writer
+        client_factory=lambda _: client,
+        config={"api_key": "sandbox"},
+        catalog=catalog_of(*STREAMS),
+        message_writer=writer,
     )
-    with (
-        patch.object(streams, "_client", lambda _: client),
-        pytest.raises(FatalAPIError) as caught,
-    ):
+    with pytest.raises(FatalAPIError) as caught:
         tap.sync_all()
     assert Run(writer.lines).ids == callcap.book.ids
     line = str(caught.value)

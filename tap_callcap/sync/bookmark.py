@@ -1,0 +1,72 @@
+"""Where the bookmark sits: in the state of a stream, as the end of the last complete window. Pure.
+
+The state also holds what earlier runs asked for (`Fingerprint`), because a bookmark speaks only of
+calls that were asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import MAXYEAR
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import FatalAPIError
+
+from tap_callcap.instants import UTC, UnreadableError, format_instant, parse_instant
+from tap_callcap.sync.fingerprint import Fingerprint
+from tap_callcap.windows import ALL_HISTORY
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from datetime import datetime
+
+
+class Bookmark:
+    """The bookmark of a stream, kept in its part of the state.
+
+    Args:
+        state: The stream's part of the state; `move` changes it.
+        replication_key: The property that the bookmark speaks of.
+    """
+
+    def __init__(self, state: MutableMapping[str, Any], replication_key: str) -> None:
+        self._state = state
+        self._replication_key = replication_key
+
+    @property
+    def text(self) -> str | None:
+        """The bookmark as the state has it, none before the first checkpoint."""
+        text: str | None = self._state.get("replication_key_value")
+        return text
+
+    @property
+    def instant(self) -> datetime | None:
+        """The end of the last complete window of an earlier run, in aware UTC.
+
+        Raises:
+            FatalAPIError: If the state holds something else than an instant.
+        """
+        if self.text is None:
+            return None
+        try:
+            instant = parse_instant(str(self.text), UTC)
+        except UnreadableError:
+            instant = None
+        if instant is None or instant.year == MAXYEAR:  # the days after it must be dates, too
+            msg = "The state's bookmark of calls is not a date and time: correct the state"
+            raise FatalAPIError(msg)
+        return max(instant, ALL_HISTORY)
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What the run that moved the bookmark last asked for, none if it left nothing."""
+        return Fingerprint.from_state(self._state.get("asked"))
+
+    def is_before(self, until: datetime) -> bool:
+        """Whether moving to `until` is a step forward."""
+        return self.instant is None or until > self.instant
+
+    def move(self, until: datetime, fingerprint: Fingerprint) -> None:
+        """Move the bookmark to `until`; callers never move it back."""
+        self._state["replication_key"] = self._replication_key
+        self._state["replication_key_value"] = format_instant(until)
+        self._state["asked"] = fingerprint.to_state()
