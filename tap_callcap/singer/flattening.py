@@ -1,4 +1,4 @@
-"""Flattening as the SDK does it, with each key worked out once instead of in every record."""
+"""Flattening as the SDK does it, but with each key made once instead of once a record."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._flattening import FlatteningOptions
 
 Branches: TypeAlias = "dict[str, tuple[str, Branches | None]]"
-"""By the keys of an object: their flat keys, and the branches below, none where it ends."""
+"""For each key of an object: its flat key, and the branches below it, none if it is not split."""
 
 
 class Flattener:
-    """Flattens records as the SDK does: the same keys in the same order, the same texts.
+    """Flattens records: the same keys, order and values as the SDK's `flatten_record`.
 
     Args:
-        options: How deep, and how keys are joined.
+        options: The SDK's: depth, separator, length of keys.
         columns: Names of the properties of the flattened schema.
     """
 
@@ -30,7 +30,7 @@ class Flattener:
         self._branches: Branches = {}
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
-        """The record with its objects' fields at the top, and its arrays as JSON."""
+        """`record` with the fields of its objects at the top level and its arrays as JSON text."""
         flat: dict[str, Any] = {}
         self._flatten(record, self._branches, (), flat)
         return flat

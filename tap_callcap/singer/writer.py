@@ -1,8 +1,7 @@
-"""The message writer: whole lines, in blocks, flushed when it matters."""
+"""The message writer: whole lines, written in blocks."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from datetime import datetime  # noqa: TC003 - msgspec looks it up
@@ -17,9 +16,8 @@ from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-PIPE = 2**20  # bytes that may wait for the target, so that both work at once; Linux allows no more
-BLOCK = PIPE  # bytes; with each write all threads take turns, which costs more than the call
-OLDEST = 1.0  # seconds that a record may wait for its block to fill while others come
+BLOCK = 2**20  # bytes; each write lets another thread run, which costs more than the write itself
+OLDEST = 1.0  # seconds after which a record is written though its block is not full
 
 # Line ends for Python's str.splitlines, which some readers use; JSON may hold them unescaped.
 _LINE_ENDS = {
@@ -27,10 +25,10 @@ _LINE_ENDS = {
 }
 
 
-class LeanRecordMessage(
+class FastRecordMessage(
     msgspec.Struct, tag_field="type", tag="RECORD", omit_defaults=True, gc=False
 ):
-    """A RECORD message that costs little to make and to write, unlike the SDK's own."""
+    """A RECORD message that is cheaper to make and to encode than the SDK's."""
 
     stream: str
     record: Any
@@ -38,36 +36,13 @@ class LeanRecordMessage(
     time_extracted: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The message as other writers than ours want it."""
+        """The message as a dict, for writers other than `BlockWriter`."""
         present = {name: part for name, part in asdict(self).items() if part is not None}
         return {"type": "RECORD", **present}
 
 
-def _holds(lines: bytearray, mark: bytes) -> bool:
-    """Whether lines of JSON, in UTF-8, hold such a mark.
-
-    Its last byte is sought: it is rare in texts of most languages, its first is not; and single
-    bytes are found much faster than several.
-    """
-    last, before = mark[-1:], mark[:-1]
-    at = lines.find(last)
-    while at >= 0:
-        if lines.endswith(before, 0, at):
-            return True
-        at = lines.find(last, at + 1)
-    return False
-
-
-def widen_pipe(file: int) -> None:
-    """Let more wait in the pipe that `file` writes to, if it is one and this is Linux."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl  # noqa: PLC0415 - there is none on Windows
-
-        fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, PIPE)
-
-
 class BlockWriter(GenericSingerWriter[bytes, Message]):
-    """Writes RECORD messages in blocks; any other message goes out at once, behind them."""
+    """Writes RECORD messages in blocks, any other message at once, after the records before it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,15 +51,15 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._since = 0.0
         self._last_state = b""
         self._is_writing = False
-        self.target_wait_seconds = 0.0  # seconds, for whoever reads what is written
+        self.target_wait_seconds = 0.0  # time spent in writes, which block while the target is busy
         self._stop: Callable[[], NoReturn] | None = None
 
-    def serialize_message(self, message: Message | LeanRecordMessage) -> bytes:
+    def serialize_message(self, message: Message | FastRecordMessage) -> bytes:
         """One message as a line of JSON."""
         return self._encoder.encode(message.to_dict()) + b"\n"
 
     def write_message(self, message: Message) -> None:
-        """Write `message` behind what is kept; a RECORD is kept itself."""
+        """Add a RECORD to the block; write any other message, and the block before it."""
         if isinstance(message, RecordMessage):
             self.write_records([message.to_dict()])
         else:
@@ -93,11 +68,11 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
             if isinstance(message, StateMessage):
                 self._last_state = line
             self._lines += line
-            self._write_kept()
+            self._write_block()
             self._end_writing()
 
-    def write_records(self, messages: Iterable[LeanRecordMessage | dict[str, Any]]) -> None:
-        """Keep RECORD messages until their block is full, or the first of it old."""
+    def write_records(self, messages: Iterable[FastRecordMessage | dict[str, Any]]) -> None:
+        """Add RECORD messages to the block; write it when it is full, or its first record old."""
         self._is_writing = True
         lines, now = self._lines, time.monotonic()
         if not lines:
@@ -109,16 +84,16 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
                 lines += b"\n"
                 end = len(lines)
         except BaseException:
-            del lines[end:]  # whatever there is of the message that failed
+            del lines[end:]  # the part of the message that was encoded before it failed
             raise
         if end >= BLOCK or now - self._since >= OLDEST:
-            self._write_kept()
+            self._write_block()
         self._end_writing()
 
     def flush(self) -> None:
-        """Write what is kept."""
+        """Write the block."""
         self._is_writing = True
-        self._write_kept()
+        self._write_block()
         self._end_writing()
 
     def _end_writing(self) -> None:
@@ -126,19 +101,19 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         if self._stop is not None:
             self.stop(self._stop)
 
-    def _write_kept(self) -> None:
+    def _write_block(self) -> None:
         if not self._lines:
             return
         block, self._lines = self._lines, bytearray()
         if not block.isascii():
             for mark, escape in _LINE_ENDS.items():
-                if _holds(block, mark):
+                if mark[-1] in block:  # a single byte is found many times faster than three
                     block = block.replace(mark, escape)
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
         started = time.monotonic()
         if hasattr(out, "buffer"):
             left = memoryview(block)
-            while left:  # a signal cuts a write short, where PYTHONUNBUFFERED leaves no buffer
+            while left:  # with PYTHONUNBUFFERED a signal cuts a write short
                 left = left[out.buffer.write(left) :]
         else:
             out.write(block.decode())
@@ -146,14 +121,14 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self.target_wait_seconds += time.monotonic() - started
 
     def stop(self, leave: Callable[[], NoReturn]) -> None:
-        """End with whole lines, the last of them the last STATE, then `leave`.
+        """Write the block and the last STATE again, then call `leave`.
 
-        Called by a signal's handler, maybe amidst a message: then it returns, and all this happens
-        once that message is written.
+        A signal handler calls this. While a message is being written it returns at once, and the
+        writer stops as soon as that message is complete.
         """
         if self._is_writing:
             self._stop = leave
             return
         self._lines += self._last_state
-        self._write_kept()
+        self._write_block()
         leave()

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,10 +25,8 @@ from support import seeded
 from tap_callcap.singer.writer import (
     BLOCK,
     OLDEST,
-    PIPE,
     BlockWriter,
-    LeanRecordMessage,
-    widen_pipe,
+    FastRecordMessage,
 )
 
 if TYPE_CHECKING:
@@ -102,42 +100,15 @@ def record(**fields: object) -> RecordMessage:
     return RecordMessage("calls", fields)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux widens pipes")
-def test_more_waits_in_a_pipe_that_was_widened() -> None:
-    """A target that is busy does not hold up the tap at once."""
-    import fcntl  # noqa: PLC0415 - there is none on Windows
-
-    ends = os.pipe()
-    widen_pipe(ends[1])
-    assert fcntl.fcntl(ends[0], fcntl.F_GETPIPE_SZ) == PIPE
-    for end in ends:
-        os.close(end)
-
-
-def test_what_is_no_pipe_stays_as_it_is(tmp_path: Path) -> None:
-    """Output to a file, or to nowhere, is none to be widened."""
-    with (tmp_path / "out").open("wb") as file:
-        widen_pipe(file.fileno())
-    widen_pipe(file_that_is_closed())
-
-
-def file_that_is_closed() -> int:
-    """The number of a file that was closed."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    os.close(writing)
-    return writing
-
-
 @pytest.mark.parametrize("version", [None, 1_700_000_000_000])
-def test_a_lean_record_is_the_record_of_the_sdk(version: int | None) -> None:
+def test_a_fast_record_is_the_record_of_the_sdk(version: int | None) -> None:
     """Whichever class makes it, whichever writer writes it."""
     moment = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
     parts: tuple[Any, ...] = ("calls", {"call_id": "1"}, version, moment)
-    lean, usual = LeanRecordMessage(*parts), RecordMessage(*parts)
-    assert lean.to_dict() == usual.to_dict()
+    fast, usual = FastRecordMessage(*parts), RecordMessage(*parts)
+    assert fast.to_dict() == usual.to_dict()
     writer = BlockWriter()
-    assert writer.serialize_message(lean) == writer.serialize_message(usual)
+    assert writer.serialize_message(fast) == writer.serialize_message(usual)
 
 
 def test_records_wait_for_their_block(out: Output, clock: Clock) -> None:
