@@ -48,23 +48,29 @@ NOT_JSON = f'{{"api_key": "{KEY}"'
 WRONG_FILES: dict[str, tuple[dict[str, str], str]] = {
     "config cut": ({"config": NOT_JSON}, "is not JSON"),
     "config a list": ({"config": f'["{KEY}"]'}, "must be a JSON object"),
-    "config binary": ({"config": "\udcff\udcfe"}, "is not JSON: it is empty or no text"),
+    "config binary": ({"config": "\udcff\udcfe"}, "is not JSON: it is empty or not text"),
     "config of a wrong type": ({"config": f'{{"api_key": ["{KEY}"]}}'}, "api_key must be of type"),
-    "state empty": ({"state": ""}, "The state is not JSON: it is empty or no text"),
+    "state empty": ({"state": ""}, "The state is not JSON: it is empty or not text"),
     "state null": ({"state": "null"}, "The state must be a JSON object"),
-    "state binary": ({"state": "\udcff"}, "The state is not JSON: it is empty or no text"),
+    "state binary": ({"state": "\udcff"}, "The state is not JSON: it is empty or not text"),
     "state of another tap": (
         {"state": '{"bookmarks": {"contacts": {}}}'},
-        "The state has bookmarks of 'contacts', but not of accounts or calls or csrs",
+        "The state has bookmarks of 'contacts', but none of accounts or calls or csrs",
     ),
-    "state of another shape": ({"state": '{"bookmarks": 1}'}, "it is wrong at bookmarks"),
+    "state of another shape": (
+        {"state": '{"bookmarks": 1}'},
+        "The state is wrong at $.bookmarks (",
+    ),
     "bookmark no date": (
         {"state": '{"bookmarks": {"calls": {"replication_key_value": "c4n4ry"}}}'},
         "The state's bookmark of calls is not a date and time",
     ),
     "catalog a number": ({"catalog": "7"}, "The catalog must be a JSON object"),
-    "catalog of another shape": ({"catalog": '{"streams": {}}'}, "it is wrong at streams"),
-    "stream unknown": ({"catalog": UNKNOWN}, "a stream 'call', which there is not: did you mean"),
+    "catalog of another shape": (
+        {"catalog": '{"streams": {}}'},
+        "The catalog is wrong at $.streams (",
+    ),
+    "stream unknown": ({"catalog": UNKNOWN}, "an unknown stream 'call': did you mean calls?"),
     "nothing selected": ({"catalog": '{"streams": []}'}, "The catalog selects no stream"),
 }
 
@@ -122,7 +128,7 @@ def test_a_log_that_cannot_be_set_up_is_one_line(name: str, text: str, tmp_path:
     run = run_command("--about", folder=tmp_path, environment={name: text})
     assert run.code == 1
     assert "Traceback" not in run.log
-    assert "The log cannot be set up: check TAP_CALLCAP_LOGLEVEL and SINGER_SDK" in run.log
+    assert "Logging cannot be set up: check TAP_CALLCAP_LOGLEVEL, SINGER_SDK" in run.log
 
 
 def test_of_two_configs_the_later_wins(server: FaultServer, tmp_path: Path) -> None:

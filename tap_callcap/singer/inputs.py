@@ -1,18 +1,18 @@
-"""What the command is given in files, checked before anything is asked of Callcap. Pure.
+"""The files given to the command: checked before any request. Pure.
 
-Whatever is wrong is one line that says where. No line shows a value: it may be the key.
+An error is one line that names the place. It never shows a value: it may be the key.
 """
 
 from __future__ import annotations
 
 import json
 from difflib import get_close_matches
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from jsonschema import Draft202012Validator
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 from singer_sdk.exceptions import ConfigurationError
-from singer_sdk.helpers._util import load_json  # noqa: PLC2701 - as the SDK reads it again
+from singer_sdk.helpers._util import load_json  # noqa: PLC2701 - the SDK reads the files with it
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 if TYPE_CHECKING:
@@ -20,168 +20,134 @@ if TYPE_CHECKING:
 
     from tap_callcap.singer.stream import CallcapStream
 
-DEEPEST = 60  # objects and arrays in each other; a catalog has about twenty
-
-JSON_SCHEMA = "http://json-schema.org/draft-07/schema#"
-TEXT = {"type": "string"}
-TEXT_OR_NONE = {"type": ["string", "null"]}
-TEXTS_OR_NONE = {"type": ["array", "null"], "items": TEXT}
-KIND = {"enum": ["array", "boolean", "integer", "number", "object", "string"]}
-KIND_OR_NULL = {"enum": ["null", *KIND["enum"]]}
-KINDS = {"anyOf": [KIND, {"type": "array", "items": KIND_OR_NULL, "contains": KIND}]}
+_T = TypeVar("_T")
+Kind = Literal["array", "boolean", "integer", "null", "number", "object", "string"]
 
 
-def _having(kind: str, part: str) -> dict[str, Any]:
-    """The demand that a property of a kind has a part."""
-    among = {"anyOf": [{"const": kind}, {"type": "array", "contains": {"const": kind}}]}
-    return {"if": {"properties": {"type": among}}, "then": {"required": [part]}}
+class _Property(Struct):
+    """The schema of a property: what must be right in it, so that the tap and the SDK can use it.
+
+    So are all the types here; what they leave out may be anything.
+    """
+
+    type: Kind | list[Kind]
+    properties: dict[str, _Property] | UnsetType = UNSET
+    items: _Property | UnsetType = UNSET
+    format: str | None = None
+
+    def __post_init__(self) -> None:
+        kinds = {self.type} if isinstance(self.type, str) else set(self.type)
+        if not kinds - {"null"}:
+            msg = "It has no type besides `null`"
+            raise ValueError(msg)
+        for kind, part in (("object", "properties"), ("array", "items")):
+            if kind in kinds and getattr(self, part) is UNSET:
+                msg = f"Object missing required field `{part}`"
+                raise ValueError(msg)
 
 
-STATE = Draft202012Validator({
-    "type": "object",
-    "properties": {
-        "bookmarks": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "object",
-                "properties": {
-                    "partitions": {"type": "array", "items": {"type": "object"}},
-                    "progress_markers": {"type": "object"},
-                },
-            },
-        }
-    },
-})
-CATALOG = Draft202012Validator({
-    "type": "object",
-    "required": ["streams"],
-    "properties": {"streams": {"type": "array", "items": {"$ref": "#/$defs/stream"}}},
-    "$defs": {
-        "stream": {
-            "type": "object",
-            "required": ["tap_stream_id", "schema"],
-            "properties": {
-                "tap_stream_id": TEXT,
-                "stream": TEXT_OR_NONE,
-                "schema": {"allOf": [{"$ref": "#/$defs/record"}, {"$ref": JSON_SCHEMA}]},
-                "key_properties": TEXTS_OR_NONE,
-                "replication_key": TEXT_OR_NONE,
-                "replication_method": {"enum": [None, "INCREMENTAL", "FULL_TABLE"]},
-                "metadata": {"type": "array", "items": {"$ref": "#/$defs/metadata"}},
-            },
-        },
-        "record": {"required": ["properties"], "$ref": "#/$defs/property"},
-        "property": {
-            "type": "object",
-            "required": ["type"],
-            "properties": {
-                "type": KINDS,
-                "properties": {
-                    "type": "object",
-                    "additionalProperties": {"$ref": "#/$defs/property"},
-                },
-                "items": {"$ref": "#/$defs/property"},
-            },
-            "allOf": [_having("object", "properties"), _having("array", "items")],
-        },
-        "metadata": {
-            "type": "object",
-            "required": ["breadcrumb", "metadata"],
-            "properties": {
-                "breadcrumb": {"type": "array", "items": TEXT},
-                "metadata": {
-                    "type": "object",
-                    "properties": {
-                        "table-key-properties": TEXTS_OR_NONE,
-                        "replication-key": TEXT_OR_NONE,
-                    },
-                },
-            },
-        },
-    },
-})
+class _RecordSchema(_Property):
+    properties: dict[str, _Property]
+
+
+class _Metadata(Struct, rename="kebab"):
+    table_key_properties: list[str] | None = None
+    replication_key: str | None = None
+
+
+class _MetadataEntry(Struct):
+    breadcrumb: list[str]
+    metadata: _Metadata
+
+
+class _CatalogEntry(Struct):
+    tap_stream_id: str
+    schema: _RecordSchema
+    stream: str | None = None
+    key_properties: list[str] | None = None
+    replication_key: str | None = None
+    replication_method: Literal["INCREMENTAL", "FULL_TABLE"] | None = None
+    metadata: list[_MetadataEntry] = []
+
+
+class _Catalog(Struct):
+    streams: list[_CatalogEntry]
+
+
+class _StreamState(Struct):
+    partitions: list[dict[str, Any]] = []
+    progress_markers: dict[str, Any] = {}
+
+
+class _State(Struct):
+    bookmarks: dict[str, _StreamState] | UnsetType = UNSET
 
 
 def read_json_object(read: Callable[[], str], name: str) -> tuple[str, dict[str, Any]]:
-    """What `read` returns, the text of a JSON object that was given as `name`; and the object.
+    """The text that `read` returns, and the JSON object in it; `name` is for errors.
 
     Raises:
-        ConfigurationError: If it is something else.
+        ConfigurationError: If the text is not a JSON object.
     """
     text = ""
     try:
         text = read()
         value: Any = load_json(text)
-        json.dumps(value, default=str, ensure_ascii=False).encode()  # no half of a surrogate pair
+        json.dumps(value, default=str, ensure_ascii=False).encode()  # a lone surrogate fails
     except (ValueError, ArithmeticError, RecursionError):
-        msg = f"The {name} is not JSON" + ("" if text.strip() else ": it is empty or no text")
+        msg = f"The {name} is not JSON" + ("" if text.strip() else ": it is empty or not text")
         raise ConfigurationError(msg) from None
     if not isinstance(value, dict):
         msg = f"The {name} must be a JSON object"
         raise ConfigurationError(msg)
-    if _depth(value) > DEEPEST:
-        msg = f"The {name} is nested too deep"
-        raise ConfigurationError(msg)
     return text, value
 
 
-def _depth(value: object) -> int:
-    """How many objects and arrays are in each other."""
-    depth, level = 0, [value]
-    while level := [each for each in level if isinstance(each, (dict, list))]:
-        depth += 1
-        parts = (each.values() if isinstance(each, dict) else each for each in level)
-        level = list(chain.from_iterable(parts))
-    return depth
-
-
-def check_state(state: Mapping[str, Any], streams: Sequence[str]) -> None:
-    """Check that `state` is one of this tap, which has `streams`.
+def check_state(value: Mapping[str, Any], streams: Sequence[str]) -> None:
+    """Check that `value` is a state of this tap, whose streams are `streams`.
 
     Raises:
         ConfigurationError: If it is not.
     """
-    _check(STATE, state, "state")
-    bookmarks = state.get("bookmarks")
-    if state and bookmarks is None:
-        msg = "The state has no bookmarks: give what this tap's last STATE message had as its value"
+    state = _convert(value, _State, "state", "use the value of this tap's last STATE message")
+    if value and state.bookmarks is UNSET:
+        msg = "The state has no bookmarks: use the value of this tap's last STATE message"
         raise ConfigurationError(msg)
-    if bookmarks and not set(bookmarks) & set(streams):
+    if state.bookmarks and not set(state.bookmarks) & set(streams):
         msg = (
-            f"The state has bookmarks of {', '.join(map(repr, sorted(bookmarks)[:3]))}, but not of "
-            f"{' or '.join(streams)}: it is another tap's, and each needs its own"
+            f"The state has bookmarks of {', '.join(map(repr, sorted(state.bookmarks)[:3]))}, but "
+            f"none of {' or '.join(streams)}: it belongs to another tap"
         )
         raise ConfigurationError(msg)
 
 
-def check_catalog(catalog: Mapping[str, Any], streams: Sequence[str]) -> None:
-    """Check that `catalog` is one of this tap, which has `streams`.
+def check_catalog(value: Mapping[str, Any], streams: Sequence[str]) -> None:
+    """Check that `value` is a catalog of this tap, whose streams are `streams`.
 
     Raises:
         ConfigurationError: If it is not.
     """
-    _check(CATALOG, catalog, "catalog")
-    for entry in catalog["streams"]:
-        name = entry["tap_stream_id"]
+    for entry in _convert(value, _Catalog, "catalog", "make a new one with --discover").streams:
+        name = entry.tap_stream_id
         if name not in streams:
             near = get_close_matches(name, streams, n=1)
-            hint = f"did you mean {near[0]}?" if near else "--discover shows those that there are"
-            msg = f"The catalog has a stream {name!r}, which there is not: {hint}"
+            hint = f"did you mean {near[0]}?" if near else f"this tap has {', '.join(streams)}"
+            msg = f"The catalog has an unknown stream {name!r}: {hint}"
             raise ConfigurationError(msg)
-        if entry.get("stream") not in {None, "", name}:  # the SDK does not know it by that name
-            msg = f"The catalog calls the stream {name} otherwise: rename it by stream_maps instead"
+        if entry.stream not in {None, "", name}:  # the SDK would not find it by another name
+            msg = f"The catalog gives the stream {name} another name: use stream_maps for that"
             raise ConfigurationError(msg)
 
 
 def check_selected(streams: Iterable[CallcapStream]) -> None:
-    """Check that, of `streams` as the catalog left them, some are selected and can be read.
+    """Check that a stream is selected, and that those that are have what reading them needs.
 
     Raises:
         ConfigurationError: If not.
     """
     selected = [stream for stream in streams if stream.selected]
     if not selected:
-        msg = "The catalog selects no stream: set `selected` in the metadata of those to read"
+        msg = "The catalog selects no stream: set `selected` in the metadata of a stream"
         raise ConfigurationError(msg)
     for stream in selected:
         shipped = type(stream)
@@ -197,14 +163,16 @@ def check_selected(streams: Iterable[CallcapStream]) -> None:
             wrong = f"no replication_key {shipped.replication_key}"
         else:
             continue
-        msg = f"The catalog's stream {stream.name} has {wrong}: make it anew by --discover"
+        msg = f"The catalog's stream {stream.name} has {wrong}: make a new one with --discover"
         raise ConfigurationError(msg)
 
 
-def _check(shape: Draft202012Validator, value: Mapping[str, Any], name: str) -> None:
-    error = next(shape.iter_errors(value), None)
-    if error is not None:
-        # A name in it may have a line break.
-        place = ".".join(repr(str(part))[1:-1] for part in error.absolute_path) or "its top"
-        msg = f"The {name} is not one that this tap can have written: it is wrong at {place}"
-        raise ConfigurationError(msg)
+def _convert(value: Mapping[str, Any], kind: type[_T], name: str, remedy: str) -> _T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at ")
+        if problem.startswith("Invalid enum value"):  # which it would show
+            problem = "Unknown value"
+        msg = f"The {name} is wrong at {place.strip('`') or '$'} ({problem}): {remedy}"
+        raise ConfigurationError(msg) from None
