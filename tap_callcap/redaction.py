@@ -1,12 +1,11 @@
-"""What may reach the log of the command: neither secrets nor what calls say.
+"""Keeps secrets and the content of calls out of the command's log.
 
-A message of an exception that nobody foresaw may quote what it failed at, and so may the lines of
-some libraries. So of exceptions only their types and places are shown, and such lines not at all.
+The message of an unexpected exception may quote a value, and so may the lines of some libraries.
+So the log shows only the types and places of exceptions, and none of these lines.
 """
 
 from __future__ import annotations
 
-import base64
 import logging
 import re
 import traceback
@@ -15,18 +14,17 @@ from typing import TYPE_CHECKING
 from singer_sdk.exceptions import SingerSDKError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-LEAST_BASE64 = 8  # characters that can hardly be anything else by chance
+SHORT = 8  # characters; a shorter secret may by chance be part of an ordinary word
 HIDDEN = "…"
-# Their lines hold whole queries, or what a stream map made of a record.
-NEVER_LOGGED = ("urllib3", "requests", "http")
-NEVER_DEBUGGED = "singer_sdk.mapper"
+NEVER_LOGGED = ("urllib3", "requests", "http")  # their lines show whole queries
+NEVER_DEBUGGED = "singer_sdk.mapper"  # these show what a stream map made of a record
 
 
 def redact_logs(secrets: Iterable[str]) -> None:
-    """Keep `secrets`, whatever form they take, and what calls say out of every handler there is."""
-    logging.raiseExceptions = False  # else a line that cannot be written is printed with its values
+    """Make every log handler hide `secrets` and the content of calls."""
+    logging.raiseExceptions = False  # else Python prints a line that fails, with its arguments
     fresh = RedactionFilter(secrets)
     loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
     handlers = [handler for logger in loggers for handler in getattr(logger, "handlers", ())]
@@ -36,15 +34,14 @@ def redact_logs(secrets: Iterable[str]) -> None:
 
 
 class RedactionFilter(logging.Filter):
-    """Takes out of a record what must not be logged, before any formatter sees it."""
+    """Removes what must not be logged from a log record, before a formatter sees it."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
-        patterns = [pattern for secret in secrets for pattern in _patterns(secret)]
-        self._secret = re.compile("|".join(patterns) or r"(?!)")
+        self._secret = re.compile("|".join(map(_pattern, secrets)) or r"(?!)")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log `record`, which is then without secrets and values."""
+        """Whether to log `record`; removes secrets and the messages of exceptions from it."""
         if record.name.partition(".")[0] in NEVER_LOGGED:
             return False
         if record.name == NEVER_DEBUGGED and record.levelno < logging.INFO:
@@ -69,26 +66,20 @@ class RedactionFilter(logging.Filter):
         return self._secret.sub(HIDDEN, text)
 
 
-def _patterns(secret: str) -> Iterator[str]:
-    """What matches `secret` in a text: plain, in a string, in a URL, in base64 beside anything."""
-    yield "".join(map(_pattern, secret))
-    for before in range(3):  # bytes in front of it within three, which make four characters
-        encoded = base64.b64encode(b"\0" * before + secret.encode()).rstrip(b"=")
-        behind = -1 if (before + len(secret.encode())) % 3 else None
-        sure = encoded[(0, 2, 3)[before] : behind].decode()
-        if len(sure) >= LEAST_BASE64:
-            yield re.escape(sure).replace(r"\+", "[+-]").replace("/", "[/_]")
+def _pattern(secret: str) -> str:
+    """A pattern for `secret`, also as a string or a URL escapes it; a short one as whole words."""
+    pattern = "".join(map(_character_pattern, secret))
+    return pattern if len(secret) >= SHORT else rf"(?<!\w){pattern}(?!\w)"
 
 
-def _pattern(character: str) -> str:
-    """What matches a character, also where a string or a URL escapes it."""
+def _character_pattern(character: str) -> str:
     in_url = "".join(f"%{byte:02x}" for byte in character.encode())
     in_string = r"\\*" if character in "\"'\\" else ""
     return f"(?:{in_string}{re.escape(character)}|(?i:{in_url}))"
 
 
 def one_line(error: BaseException) -> str:
-    """What to tell of `error`: its message, if nothing but this tap or the SDK can have made it."""
+    """A line about `error`: its message, if this tap, the SDK or the system wrote it."""
     if isinstance(error, SingerSDKError):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
@@ -99,22 +90,20 @@ def one_line(error: BaseException) -> str:
         for frame, line in traceback.walk_tb(error.__traceback__)
     ]
     if NEVER_DEBUGGED in dict(places):
-        return f"A stream map failed with {name}: check stream_maps"
+        return f"An expression in stream_maps failed with {name} for a record: check stream_maps"
     module, line = places[-1]
     return (
-        f"{name} in {module}, line {line}, which nobody foresaw; its message is left out, since it "
-        "may quote calls. Report it with what TAP_CALLCAP_LOGLEVEL=DEBUG shows"
+        f"Unexpected {name} in {module}, line {line}; its message is hidden because it may quote a "
+        "call. Please report this with the log of TAP_CALLCAP_LOGLEVEL=DEBUG"
     )
 
 
 def traceback_without_values(error: BaseException) -> str:
-    """Where `error` and those beneath it were raised, without messages and without locals."""
+    """The traceback of `error` and its causes, without their messages."""
     parts = []
-    beneath: BaseException | None = error
-    while beneath is not None:
-        frames = "".join(traceback.format_tb(beneath.__traceback__))
-        parts.append(f"{frames}{type(beneath).__name__}")
-        beneath = beneath.__cause__ or (
-            None if beneath.__suppress_context__ else beneath.__context__
-        )
+    cause: BaseException | None = error
+    while cause is not None:
+        frames = "".join(traceback.format_tb(cause.__traceback__))
+        parts.append(f"{frames}{type(cause).__name__}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\nwhich led to\n".join(reversed(parts))
