@@ -1,4 +1,4 @@
-"""The settings: as JSON Schema, out of the environment, and typed for a run."""
+"""The settings: as JSON Schema, from the environment, and typed for a run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tap_callcap.records.schema import JSONSchema
 
 ENVIRONMENT_PREFIX = "TAP_CALLCAP_"
-TEN_YEARS = 10 * 366 * 24 * 60  # minutes; beyond it arithmetic on dates ends, not the API
-SECOND_ZONE = ZoneInfo("US/Arizona")  # documented as accepted, and without clock changes
+TEN_YEARS = 10 * 366 * 24 * 60  # minutes; a limit for date arithmetic, not of the API
+FALLBACK_ZONE = ZoneInfo("US/Arizona")  # accepted as the API's page says; no clock changes
 
 SETTINGS: JSONSchema = th.PropertiesList(
     th.Property(
@@ -33,13 +33,19 @@ SETTINGS: JSONSchema = th.PropertiesList(
         required=True,
         secret=True,
         title="API key",
-        description="Key of the login whose calls are read, from My Profile in the Callcap app.",
+        description=(
+            "API key of the Callcap login whose calls are read. It is shown under My Profile in "
+            "the Callcap app."
+        ),
     ),
     th.Property(
         "start_date",
         th.DateTimeType,
         title="Start date",
-        description="Earliest last_modified to read, inclusive. All history when not set.",
+        description=(
+            "Read calls modified at or after this time. A time without an offset is in UTC. When "
+            "not set, all history is read."
+        ),
         examples=["2024-01-01T00:00:00Z"],
     ),
     th.Property(
@@ -47,7 +53,9 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.DateTimeType,
         title="End date",
         description=(
-            "Latest last_modified to read, exclusive. A bookmark never goes back because of it."
+            "Read calls modified before this time. A time without an offset is in UTC. Set it to "
+            "read one period, as a backfill in parts does. A bookmark never moves back because of "
+            "it."
         ),
         examples=["2025-01-01T00:00:00Z"],
     ),
@@ -56,7 +64,10 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.StringType,
         default="https://api.callcap.com/v2",
         title="API address",
-        description="Base address of the API. Plain http is taken only for this machine.",
+        description=(
+            "Base URL of the API. Change it only to use a proxy of your own or the sandbox. Plain "
+            "http is allowed only for this machine."
+        ),
         examples=["https://api.callcap.com/v2", "http://127.0.0.1:8010/v2"],
     ),
     th.Property(
@@ -65,8 +76,8 @@ SETTINGS: JSONSchema = th.PropertiesList(
         default="UTC",
         title="Timezone",
         description=(
-            "IANA name of the zone that the API is asked in and that day filters mean. Records "
-            "are in UTC anyway."
+            "Time zone of the days in filters, as an IANA name; requests use it too. Change it if "
+            "you filter by days, or if Callcap does not accept UTC. Records are always in UTC."
         ),
         examples=["UTC", "US/Central"],
     ),
@@ -75,34 +86,45 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.IntegerType(minimum=0, maximum=TEN_YEARS),
         default=10,
         title="Lookback",
-        description="Minutes before the bookmark that each run reads again, for late edits.",
+        description=(
+            "Each run reads again this many minutes before its bookmark. Increase it if edits "
+            "become visible in the API later than that."
+        ),
     ),
     th.Property(
         "lag_minutes",
         th.IntegerType(minimum=0, maximum=TEN_YEARS),
         default=1,
         title="Lag",
-        description="Newest minutes that are left for the next run, since edits show up late.",
+        description=(
+            "Skip the last minutes before now; the next run reads them. Increase it if calls "
+            "become visible in the API later than that."
+        ),
     ),
     th.Property(
         "page_size",
         th.IntegerType(minimum=1, maximum=1000),
         default=1000,
         title="Page size",
-        description="Calls in a page.",
+        description="Calls per page. Decrease it if pages time out.",
     ),
     th.Property(
         "concurrency",
         th.IntegerType(minimum=1, maximum=16),
         default=4,
         title="Concurrency",
-        description="Requests in flight at once.",
+        description=(
+            "Maximum number of requests in flight. Decrease it if Callcap limits your requests."
+        ),
     ),
     th.Property(
         "requests_per_second",
         th.NumberType(exclusive_minimum=0, maximum=1_000_000),
         title="Requests per second",
-        description="Ceiling over all requests. None when not set.",
+        description=(
+            "Maximum number of requests per second, over all threads. Set it if Callcap limits "
+            "your requests. When not set, there is no maximum."
+        ),
         examples=[2, 0.5],
     ),
     th.Property(
@@ -110,22 +132,28 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.NumberType(exclusive_minimum=0, maximum=86_400),
         default=120,
         title="Request timeout",
-        description="Seconds that one whole exchange may take, its body included.",
+        description=(
+            "Timeout of one request in seconds, from connecting to the last byte of the answer. "
+            "Increase it if large pages time out."
+        ),
     ),
     th.Property(
         "retry_minutes",
         th.NumberType(minimum=0, maximum=TEN_YEARS),
         default=10,
         title="Retry time",
-        description="Minutes for which one request is tried again before the run fails.",
+        description=(
+            "Retry a failing request for this many minutes before the run fails. Increase it to "
+            "survive longer outages."
+        ),
     ),
     th.Property(
         "filters",
         th.CustomType(filters_schema()),
         title="Filters",
         description=(
-            "Which calls to read: the API's own search parameters by their own names. "
-            "docs/filters.md has them all."
+            "Read only calls that match these search parameters of the API, by the API's names. "
+            "See docs/filters.md."
         ),
         examples=[{"division_id": [1669, 1670], "search_action": ["ans", "missed"]}],
     ),
@@ -134,8 +162,8 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.ArrayType(th.StringType),
         title="Call ids",
         description=(
-            "Read just these calls, whatever the dates and filters say, and leave the bookmark "
-            "where it is: for repairs."
+            "Read only the calls with these ids, regardless of dates and filters, and do not move "
+            "the bookmark. Use it to repair single calls."
         ),
         examples=[["987654_23_11_19_2012_17:07:29_12"]],
     ),
@@ -143,7 +171,9 @@ SETTINGS: JSONSchema = th.PropertiesList(
         "user_agent",
         th.StringType,
         title="User agent",
-        description="User-Agent header of the requests. tap-callcap/<version> when not set.",
+        description=(
+            "User-Agent header of the requests. When not set, it is tap-callcap/<version>."
+        ),
         examples=["acme-warehouse (data@acme.example)"],
     ),
     th.Property(
@@ -151,8 +181,8 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.ArrayType(th.StringType),
         title="Hashed fields",
         description=(
-            "Paths of text fields of calls that come out as tokens: equal values as equal tokens, "
-            "which only hash_key can make. See SECURITY.md."
+            "Paths of text fields of calls whose values are replaced by hashes (HMAC-SHA-256 with "
+            "hash_key). Equal values have equal hashes. See SECURITY.md."
         ),
         examples=[["caller.caller_id", "caller.name", "summaries[].text"]],
     ),
@@ -161,7 +191,10 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.StringType(min_length=1),
         secret=True,
         title="Hash key",
-        description="Key of the tokens: long, random, and the same for ever.",
+        description=(
+            "Secret key for hash_fields. Use a long random text, and keep it: with another key all "
+            "hashes change."
+        ),
         examples=["what openssl rand -hex 32 prints"],
     ),
     additional_properties=False,
@@ -191,14 +224,14 @@ class Settings:
 
     @property
     def zones(self) -> tuple[ZoneInfo, ...]:
-        """The zones to ask the API in: the first one that it takes."""
+        """The time zones for requests; the first one that the API accepts is used."""
         if self.zone != UTC or self.filters.speak_of_days:
             return (self.zone,)
-        return self.zone, SECOND_ZONE
+        return self.zone, FALLBACK_ZONE
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
-        """The settings in a config without problems."""
+        """The settings in a config without errors, see `validation`."""
         given = {name: part.get("default") for name, part in SETTINGS["properties"].items()}
         given |= {name: value for name, value in config.items() if value is not None}
         per_second = given["requests_per_second"]
@@ -223,7 +256,7 @@ class Settings:
 
 
 def client_of(settings: Settings) -> Client:
-    """The client that a run with `settings` asks Callcap by."""
+    """A client for a run with `settings`."""
     return Client(
         api_url=settings.api_url,
         api_key=settings.api_key,
@@ -236,18 +269,19 @@ def client_of(settings: Settings) -> Client:
 
 
 def instant_of(value: str | None) -> datetime | None:
-    """An instant in aware UTC; without an offset it is meant in UTC."""
+    """`value` as an aware UTC instant; a time without an offset is in UTC."""
     return None if value is None else parse_instant(value, UTC).astimezone(UTC)
 
 
-def read_environment(environment: Mapping[str, str], schema: JSONSchema) -> dict[str, Any]:
-    """The settings in `environment`, as the types that `schema` gives them.
+def read_environment(environment: Mapping[str, str | None], schema: JSONSchema) -> dict[str, Any]:
+    """The settings in `environment`, with the types that `schema` gives them.
 
-    What is no such type stays text, for `problems` to name; an empty variable is not set.
+    A text that does not fit its type stays text, which `validation` reports. An empty variable is
+    ignored.
     """
     config: dict[str, Any] = {}
     for name, part in schema["properties"].items():
-        text = environment.get(ENVIRONMENT_PREFIX + name.upper(), "")
+        text = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if text:
             config[name] = _typed(text, part.get("type", []))
     return config

@@ -1,4 +1,4 @@
-"""The tap: its settings and its streams."""
+"""The tap: its settings, its streams, its command line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from click import Option
-from dotenv import find_dotenv, load_dotenv
+from dotenv import dotenv_values
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError, FatalAPIError
-from singer_sdk.helpers._classproperty import classproperty  # noqa: PLC2701 - as its users
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
@@ -27,7 +26,7 @@ from tap_callcap.singer.inputs import check_catalog, check_selected, check_state
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.streams import STREAMS
-from tap_callcap.validation import problems
+from tap_callcap.validation import config_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +49,7 @@ class TapCallcap(Tap):
     """Singer tap for Callcap call tracking."""
 
     name = "tap-callcap"
-    config_jsonschema: ClassVar[JSONSchema] = deepcopy(SETTINGS)  # the SDK adds its own to it
+    config_jsonschema: ClassVar[JSONSchema] = deepcopy(SETTINGS)  # the SDK's are added below
     message_writer_class: type[GenericSingerWriter[Any, Any]] = BlockWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         # Without ACTIVATE_VERSION: a target would delete the calls that were edited meanwhile.
@@ -65,27 +64,44 @@ class TapCallcap(Tap):
     ]
 
     def __init__(
-        self, *, client_factory: Callable[[Settings], Client] = client_of, **options: Any
+        self,
+        *,
+        client_factory: Callable[[Settings], Client] = client_of,
+        config: dict[str, Any] | None = None,
+        parse_env_config: bool = False,
+        **options: Any,
     ) -> None:
         self.client_factory = client_factory
-        super().__init__(**options)
+        # Not the SDK's way, which puts a .env from any folder above itself into the environment.
+        environment = self._read_environment() if parse_env_config else {}
+        super().__init__(config={**(config or {}), **environment}, **options)
         if self.input_catalog is not None:
             for stream in self._streams_of_this_tap():
                 if stream.name not in self.input_catalog:
                     stream.selected = False
             check_selected(self._streams_of_this_tap())
 
+    @classmethod
+    def _read_environment(cls) -> dict[str, Any]:
+        """The settings in the environment, and below them those in `.env` of the working folder."""
+        try:
+            file = dotenv_values(".env")
+        except UnicodeDecodeError:
+            msg = "The file .env in the working folder is not UTF-8 text"
+            raise ConfigurationError(msg) from None
+        return read_environment({**file, **os.environ}, cls.config_jsonschema)
+
     def _streams_of_this_tap(self) -> list[CallcapStream]:
         return [stream for stream in self.streams.values() if isinstance(stream, CallcapStream)]
 
     @classmethod
     def cb_config(cls, ctx: Context, param: Option, value: tuple[str, ...]) -> _ConfigInput:
-        """Read the config, and keep what is secret in it out of the log from here on."""
+        """Read the config, and from here on hide its secrets in the log."""
         for name in value:
             if name != FROM_ENVIRONMENT:
                 read_json_object(partial(Path(name).read_text, encoding="utf-8"), f"config {name}")
         given = super().cb_config(ctx, param, value)
-        config = given.config | (cls._env_var_config if given.parse_env else {})
+        config = given.config | (cls._read_environment() if given.parse_env else {})
         parts = cls.config_jsonschema["properties"].items()
         secrets = (config.get(name) for name, part in parts if part.get("secret"))
         redact_logs(secret for secret in secrets if isinstance(secret, str) and secret)
@@ -93,19 +109,19 @@ class TapCallcap(Tap):
 
     @classmethod
     def get_singer_command(cls) -> Command:
-        """The command, with what `--test` means here."""
+        """The command, with this tap's meaning of `--test` in its help."""
         command = super().get_singer_command()
         for param in command.params:
             if isinstance(param, Option) and param.name == "test":
                 param.help = (
-                    "Ask Callcap whether key, timezone and page_size work, without reading calls; "
-                    "--test=schema writes the schemas and asks nothing."
+                    "Check with Callcap that api_key, timezone and page_size work, without "
+                    "writing records. --test=schema writes the schemas without a request."
                 )
         return command
 
     @classmethod
     def cb_test(cls, ctx: Context, param: Option, value: str) -> None:
-        """Prove that calls can be read; the SDK would write a record of each stream, if any."""
+        """Check that calls can be read; the SDK would write a record of each stream instead."""
         if value in {CliTestOptionValue.Disabled.value, CliTestOptionValue.Schema.value}:
             super().cb_test(ctx, param, value)
             return
@@ -118,7 +134,7 @@ class TapCallcap(Tap):
 
     @classmethod
     def invoke(cls, **options: Any) -> None:
-        """Run the command; what is wrong with its files is one line."""
+        """Check the files, then run; an error in them is one line."""
         names = [stream.name for stream in STREAMS]
         for option, check in (("state", check_state), ("catalog", check_catalog)):
             if options.get(option) is not None:
@@ -131,21 +147,21 @@ class TapCallcap(Tap):
             raise ConfigurationError(str(error)) from None
 
     def discover_streams(self) -> Sequence[CallcapStream]:
-        """The streams that there are."""
+        """Every stream of the tap."""
         return [stream(self) for stream in STREAMS]
 
-    def sync_all(self) -> None:  # type: ignore[misc]  # final, but where else does a run end?
-        """Read every selected stream, then fail for what was put off meanwhile."""
+    def sync_all(self) -> None:  # type: ignore[misc]  # final, but there is no hook at a run's end
+        """Read every selected stream, then fail if a stream deferred a failure."""
         super().sync_all()
         streams = (each for each in self.streams.values() if isinstance(each, CallcapStream))
         if lines := [line for stream in streams for line in stream.failures]:
             raise FatalAPIError("; ".join(lines))
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's signature
-        """End the run with whole lines; the STATE of its last checkpoint is already among them."""
+        """End the run after whole lines, the last of them the STATE of the last checkpoint."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        # A target that reads no more must not keep the tap from ending.
+        # A target that has stopped reading must not keep the tap from ending.
         hard_end = threading.Timer(SHUTDOWN_TIMEOUT, os._exit, [128 + signum])
         hard_end.daemon = True
         hard_end.start()
@@ -155,30 +171,18 @@ class TapCallcap(Tap):
         else:
             leave()
 
-    @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a class's property
-        """The settings in the environment, and in the `.env` of the working folder.
-
-        The SDK's own looks for `.env` from where it is installed, and leaves numbers as text.
-        """
-        try:
-            load_dotenv(find_dotenv(usecwd=True))
-        except UnicodeDecodeError:
-            msg = "The .env of the working folder, or of one above it, is no text"
-            raise ConfigurationError(msg) from None
-        cls.append_builtin_config(cls.config_jsonschema)
-        return read_environment(os.environ, cls.config_jsonschema)
-
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """What is wrong with the config; the SDK's own shows values, and so may show the key.
+        """Check the config; the SDK's own messages would show values, perhaps the key.
 
         Raises:
-            ConfigValidationError: If something is, and `raise_errors`.
+            ConfigValidationError: If it is wrong and `raise_errors`.
         """
-        self.append_builtin_config(self.config_jsonschema)
         for name in [name for name, value in self._config.items() if value is None]:
-            del self._config[name]  # as templates leave it; the SDK would take it for a value
-        errors = problems(self._config, self.config_jsonschema)
+            del self._config[name]  # the SDK would take a null, which templates leave, for a value
+        errors = config_errors(self._config, self.config_jsonschema)
         if errors and raise_errors:
             raise ConfigValidationError("; ".join(errors), errors=errors)
         return errors
+
+
+TapCallcap.append_builtin_config(TapCallcap.config_jsonschema)

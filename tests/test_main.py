@@ -135,12 +135,12 @@ def test_an_interrupt_before_the_run_ends_with_130(
     def interrupted(*_: object, **__: object) -> None:
         raise interrupt
 
-    monkeypatch.setattr(tap, "problems", interrupted)
+    monkeypatch.setattr(tap, "config_errors", interrupted)
     assert ended(monkeypatch) == 130
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
-def test_what_nobody_foresaw_is_one_line_without_its_message(
+def test_an_unexpected_error_is_one_line_without_its_message(
     level: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A fault of the tap is told by type and place; its message may quote a call."""
@@ -153,7 +153,7 @@ def test_what_nobody_foresaw_is_one_line_without_its_message(
     caplog.set_level(level)
     assert ended(monkeypatch) == 1
     (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
-    assert error.message.startswith("ValueError in test_main, line ")
+    assert error.message.startswith("Unexpected ValueError in test_main, line ")
     assert ("in failing" in caplog.text) == (level == "DEBUG")
     assert value not in caplog.text
 
@@ -174,7 +174,7 @@ def test_a_log_that_cannot_be_set_up_is_one_line(
     monkeypatch.setenv("TAP_CALLCAP_LOGLEVEL", "loud")
     assert ended(monkeypatch, "--version") == 1
     (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
-    assert error.message.startswith("The log cannot be set up: ")
+    assert error.message.startswith("Logging cannot be set up: ")
 
 
 @pytest.mark.parametrize("option", ["--version", "--help", "--about"])
@@ -188,7 +188,7 @@ def test_help_says_what_the_test_does(
 ) -> None:
     """`--test` is this tap's own, and so is what `--help` says of it."""
     assert ended(monkeypatch, "--help") == 0
-    assert "Ask Callcap whether key, timezone and page_size work" in " ".join(
+    assert "Check with Callcap that api_key, timezone and page_size work" in " ".join(
         capsys.readouterr().out.split()
     )
 
@@ -227,6 +227,33 @@ def test_files_are_checked_and_secrets_hidden(
     assert "GET /c4n4ry-of-a-file/…/get/calls/ failed" in caplog.text
 
 
+def test_dotenv_of_the_working_folder_alone_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only the tap's settings are read from it, below the environment, into which nothing goes."""
+    (tmp_path / ".env").write_text("TAP_CALLCAP_PAGE_SIZE=0", encoding="utf-8")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    text = "TAP_CALLCAP_LAG_MINUTES=-1\nTAP_CALLCAP_CONCURRENCY=0\nHTTPS_PROXY=http://c4n4ry"
+    (inner / ".env").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(inner)
+    monkeypatch.setenv("TAP_CALLCAP_CONCURRENCY", "2")
+    monkeypatch.setenv("TAP_CALLCAP_API_KEY", "key")
+    before = dict(os.environ)
+    assert ended(monkeypatch, "--config=ENV") == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert error.message == "Setting lag_minutes must be at least 0"
+    assert dict(os.environ) == before
+
+
+def test_python_code_may_read_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`parse_env_config` reads the settings as `--config=ENV` does, over those of `config`."""
+    monkeypatch.setenv("TAP_CALLCAP_API_KEY", "key")
+    monkeypatch.setenv("TAP_CALLCAP_PAGE_SIZE", "50")
+    assert TapCallcap(config={"page_size": 5}, parse_env_config=True).config["page_size"] == 50
+    assert TapCallcap(config={"page_size": 5, "api_key": "k"}).config["page_size"] == 5
+
+
 def test_a_dotenv_must_be_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -234,7 +261,7 @@ def test_a_dotenv_must_be_text(
     (tmp_path / ".env").write_bytes(b"TAP_CALLCAP_API_KEY=\xff\xfe")
     assert ended(monkeypatch, "--config=ENV") == 1
     (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
-    assert error.message == "The .env of the working folder, or of one above it, is no text"
+    assert error.message == "The file .env in the working folder is not UTF-8 text"
 
 
 def test_a_wrong_file_is_one_line(
@@ -244,7 +271,7 @@ def test_a_wrong_file_is_one_line(
     (tmp_path / "state.json").write_text('{"bookmarks": {"a": {}}}', encoding="utf-8")
     assert ended(monkeypatch, config_file(tmp_path, api_key="key"), "--state=state.json") == 1
     (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
-    assert "another tap's" in error.message
+    assert "belongs to another tap" in error.message
 
 
 @pytest.fixture

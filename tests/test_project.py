@@ -24,7 +24,7 @@ from support.written_settings import (
     type_of,
 )
 from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS, read_environment
-from tap_callcap.validation import problems
+from tap_callcap.validation import config_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def test_env_example_is_a_valid_config() -> None:
     assert list(given) == [ENVIRONMENT_PREFIX + name.upper() for name in PROPERTIES]
     config = read_environment({name: value or "" for name, value in given.items()}, SETTINGS)
     assert config.keys() == PROPERTIES.keys() - {"api_key"}
-    assert problems({**config, "api_key": "key"}, SETTINGS) == []
+    assert config_errors({**config, "api_key": "key"}, SETTINGS) == []
 
 
 def test_env_example_sets_nothing_but_the_required() -> None:

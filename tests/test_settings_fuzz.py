@@ -14,7 +14,7 @@ from support.whole_schema import KEY, WHOLE_SCHEMA
 from tap_callcap.api.filters import FILTERS
 from tap_callcap.instants import MINUTE
 from tap_callcap.settings import Settings
-from tap_callcap.validation import problems
+from tap_callcap.validation import config_errors
 
 SEEDED = settings(seeded.SEEDED, max_examples=300)
 
@@ -56,7 +56,7 @@ configs = st.one_of(
 def test_any_config_has_problems_or_makes_settings(config: dict[str, Any]) -> None:
     """Whatever a config holds, it is told of in lines, or it is settings that can be used."""
     given_names = set(config)
-    found = problems(config, WHOLE_SCHEMA)
+    found = config_errors(config, WHOLE_SCHEMA)
     for line in found:
         assert line.startswith("Setting ")
         assert len(line.splitlines()) == 1

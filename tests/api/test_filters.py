@@ -20,7 +20,7 @@ from tap_callcap.api.filters import FILTERS, NOT_FILTERS, RANGE, Filters
 from tap_callcap.instants import MINUTE
 from tap_callcap.sandbox import VENDOR_EXAMPLE, Answer, CallBook, Callcap, Sandbox, Switches
 from tap_callcap.settings import SETTINGS, read_environment
-from tap_callcap.validation import problems
+from tap_callcap.validation import config_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ EVERY_DAY = {"search_startdate": "2000-01-01", "search_enddate": "2026-03-05"}
 
 def problems_of(**filters: object) -> list[str]:
     """What is wrong with a config that has a key and filters."""
-    return problems({"api_key": "key", "filters": filters}, SETTINGS)
+    return config_errors({"api_key": "key", "filters": filters}, SETTINGS)
 
 
 def query_of(**filters: Any) -> dict[str, str]:
@@ -208,7 +208,7 @@ def test_filters_that_contradict_each_other_are_one_line(
 def test_a_range_of_minutes_is_longer_than_the_lag(lag: int | None, is_wrong: bool) -> None:
     """Of minutes that every run leaves out nothing could be found."""
     config = {"api_key": "key", "lag_minutes": lag, "filters": {"search_range": "last5minutes"}}
-    assert bool(problems(config, SETTINGS)) == is_wrong
+    assert bool(config_errors(config, SETTINGS)) == is_wrong
 
 
 def test_all_wrong_filters_are_told_at_once() -> None:
