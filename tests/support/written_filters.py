@@ -1,6 +1,6 @@
 """Each filter tried on the sandbox: what was asked for, and which calls came.
 
-`uv run tests/support/written_settings.py` writes it into docs/filters.md.
+tests/support/written_settings.py writes it into docs/filters.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where the settings stand for people, from the code: README, meltano.yml and others.
 
-Run it to bring those files up to date: `PYTHONPATH=tests ./uvw run tests/support/written_settings.py`.
+To bring those files up to date: `PYTHONPATH=tests ./uvw run tests/support/written_settings.py`.
 """
 
 from __future__ import annotations
