@@ -1,6 +1,6 @@
-"""Callcap on this machine: the documented API over made-up calls.
+"""A local Callcap server for tests: the documented API, with made-up calls.
 
-It shares no code with the tap, so that it can judge it.
+It shares no code with the tap, so that it can be used to check the tap.
 """
 
 from tap_callcap.sandbox.book import CallBook

@@ -12,7 +12,8 @@ from tap_callcap.sandbox.call import VENDOR_EXAMPLE, Call
 from tap_callcap.sandbox.callcap import BASE_PATH, Callcap, real_time
 from tap_callcap.sandbox.made_up import made_up_calls
 from tap_callcap.sandbox.server import LOOPBACK, listening, server_for
-from tap_callcap.sandbox.switches import BadSwitchError, Switches
+from tap_callcap.sandbox.switch_texts import parse_switches, switch_list
+from tap_callcap.sandbox.switches import BadSwitchError
 
 if TYPE_CHECKING:
     import socket
@@ -34,32 +35,45 @@ _YEAR = timedelta(days=365.25)
     default=2000,
     show_default=True,
     type=click.IntRange(0, 1_000_000),
-    help="How many calls there are.",
+    help="Number of made-up calls.",
 )
 @click.option(
     "--years",
     default=5.0,
     show_default=True,
     type=click.FloatRange(0, 25, min_open=True),
-    help="Over how many years, up to now.",
+    help="Length of the period, up to now, that the calls are spread over.",
 )
-@click.option("--seed", default=0, show_default=True, help="Other calls for another number.")
-@click.option("--api-key", default="sandbox", show_default=True, help="The key to accept.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    help="Seed of the made-up calls; the same seed makes the same calls.",
+)
+@click.option(
+    "--api-key", default="sandbox", show_default=True, help="API key that the server accepts."
+)
 @click.option(
     "--switch",
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="How the API behaves where its documents are silent; repeatable. See --switches.",
+    help="Set a switch: how the API behaves where its documentation says nothing. "
+    "Repeatable; see --switches.",
 )
 @click.option(
     "--live",
     default=0.0,
     type=click.FloatRange(0, 10_000),
     metavar="N",
-    help="N calls come, and N are edited, each minute.",
+    help="Add N calls and edit N calls each minute.",
 )
-@click.option("--switches", "shows_switches", is_flag=True, help="List the switches and exit.")
+@click.option(
+    "--switches",
+    "shows_switches",
+    is_flag=True,
+    help="List the switches with their values and descriptions, and exit.",
+)
 def main(  # noqa: PLR0913, PLR0917 - one for each option
     host: str,
     port: int,
@@ -71,13 +85,14 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
     live: float,
     shows_switches: bool,  # noqa: FBT001 - a flag
 ) -> None:
-    """Serve the documented Callcap API over made-up calls, to try the tap without a key."""
+    """Serve the documented Callcap API with made-up calls, to try the tap without an account."""
     if shows_switches:
-        for name, choices in Switches.choices().items():
-            click.echo(f"{name:22}{choices}")
+        for name, accepted, description in switch_list():
+            click.echo(f"{name} = {accepted}")
+            click.echo(click.wrap_text(description, 96, "    ", "    "))
         return
     try:
-        switches = Switches.parse(pairs)
+        switches = parse_switches(pairs)
     except BadSwitchError as error:
         raise click.ClickException(str(error)) from error
     listener = _listener(host, port)
@@ -86,20 +101,20 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
     server = server_for(Callcap(book, switches=switches, api_key=api_key, seed=seed, live=live))
     url = _url(host, listener.getsockname()[1])
     click.echo(
-        f"Callcap with {len(book):,} made-up calls up to {now:%Y-%m-%d}: {url}\n"
-        "Point the tap at it:\n"
+        f"Serving {len(book):,} made-up calls up to {now:%Y-%m-%d} at {url}\n"
+        "To read them with the tap:\n"
         f"  export TAP_CALLCAP_API_URL={url} TAP_CALLCAP_API_KEY={api_key}\n"
         "  tap-callcap --config=ENV\n"
-        "Ctrl-C stops it."
+        "Press Ctrl-C to stop."
     )
     try:
         server.run(sockets=[listener])
-    except KeyboardInterrupt:  # uvicorn has shut down, and passes the signal on
+    except KeyboardInterrupt:  # uvicorn has shut down and re-raises the signal
         click.echo("Stopped.")
 
 
 def _calls_until_now(count: int, years: float, seed: int) -> list[Call]:
-    """Return made-up calls, with the vendor's example however old it is."""
+    """Return made-up calls; the first is the vendor's example, even if it is older than `years`."""
     now = real_time()
     calls = made_up_calls(count, seed=seed, start=now - years * _YEAR, end=now)
     if calls and VENDOR_EXAMPLE not in calls:
@@ -111,7 +126,7 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return listening(host, port)
     except OSError as error:
-        msg = f"Cannot listen on {host} port {port}: {error.strerror}. Try another --port."
+        msg = f"Cannot listen on {host} port {port}: {error.strerror}. Choose another --port."
         raise click.ClickException(msg) from error
 
 

@@ -1,4 +1,4 @@
-"""The accounts and call takers that the calls speak of."""
+"""The answers about accounts and call takers, built from the calls."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ ACCOUNT_PARAMETERS: Final = frozenset(
     {"account_type", "account_id", "location_external_id", "division_external_id"},
 )
 CSR_PARAMETERS: Final = frozenset({"corporate_id", "division_id", "location_id", "search_term"})
-MAX_LOCATIONS = 3  # a call taker at more of them has access to their corporate accounts instead
+MAX_LOCATIONS = 3  # a call taker with more has access to the corporate account instead
 
 
 def accounts_answer(calls: Iterable[Call], params: Mapping[str, str]) -> Call | None:
-    """Return the body for `/get/accounts/`, None where there is no such account.
+    """Return the body of `/get/accounts/`, or None if there is no such account.
 
-    Without parameters the corporates; with account_type and account_id, or an external id, that
-    account and its children one level down.
+    Without parameters: the corporate accounts. With account_type and account_id, or an external
+    id: that account and its children.
     """
     accounts = _accounts(calls)
-    asked = _asked_account(accounts, params)
-    if asked is None:
+    requested = _requested_account(accounts, params)
+    if requested is None:
         return {
             "status": "success",
             "info": "All accessible corporate accounts",
             "children": _children(accounts, "corporate", None),
         }
-    level, number_ = asked
-    if asked not in accounts:
+    level, number_ = requested
+    if requested not in accounts:
         return None
-    account, parent = accounts[asked]
+    account, parent = accounts[requested]
     below = LEVELS[LEVELS.index(level) + 1 :][:1]
     return {
         "status": "success",
@@ -45,14 +45,14 @@ def accounts_answer(calls: Iterable[Call], params: Mapping[str, str]) -> Call | 
             "account_id": number_,
             "parent": parent and _short(accounts, parent),
         },
-        "children": _children(accounts, below[0], asked) if below else [],
+        "children": _children(accounts, below[0], requested) if below else [],
     }
 
 
 def csrs_answer(
     calls: Iterable[Call], params: Mapping[str, str], csr_id: str | None = None
 ) -> Call:
-    """Return the body for `/get/callsurance/csrs/`, or for one call taker."""
+    """Return the body of `/get/callsurance/csrs/`, for all call takers or the one with `csr_id`."""
     wanted = {level: params[f"{level}_id"] for level in LEVELS if params.get(f"{level}_id")}
     wanted_ids = {level: number(f"{level}_id", text) for level, text in wanted.items()}
     term = params.get("search_term", "").casefold()
@@ -85,7 +85,7 @@ def _accounts(calls: Iterable[Call]) -> dict[_Key, tuple[Call, _Key | None]]:
     return accounts
 
 
-def _asked_account(
+def _requested_account(
     accounts: dict[_Key, tuple[Call, _Key | None]],
     params: Mapping[str, str],
 ) -> _Key | None:
@@ -132,7 +132,7 @@ def _short(accounts: dict[_Key, tuple[Call, _Key | None]], key: _Key) -> Call:
 
 
 def _csrs(calls: Iterable[Call]) -> dict[int, tuple[str, set[_Place]]]:
-    """Return each call taker's name and places; the number 0 stands for nobody in particular."""
+    """Return the name and places of each call taker; the id 0 is not a call taker."""
     csrs: dict[int, tuple[str, set[_Place]]] = {}
     for call in calls:
         number_ = at(call, "callsurance", "csr", "id")

@@ -1,4 +1,4 @@
-"""The calls that Callcap knows of, found quickly by time."""
+"""The calls of the sandbox, indexed by time."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _Index = list[tuple[int, str]]  # (seconds since 1970, call_id), in order
 
 
 class CallBook:
-    """Calls by their id, safe to read in one thread while another changes them.
+    """Calls by id; one thread may read them while another changes them.
 
-    Of an edited call the versions before are kept, because the API may show an edit late.
+    Earlier versions of edited calls are kept, because the API may show an edit late.
     """
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
-        """Take over `calls`."""
+        """Create a book of `calls`."""
         self.lock = RLock()
-        """Held by whoever needs several looks at the same state."""
+        """Hold it to read several times without a change between."""
         self.version = 0
-        """Goes up with every change."""
+        """Increases with every change."""
         self.arrivals = 0
-        """How many calls were ever added."""
+        """Number of calls ever added, deleted ones included."""
         self._calls: dict[str, Call] = {}
         self._before: dict[str, list[Call]] = {}
         for call in calls:
@@ -52,31 +52,31 @@ class CallBook:
             return dict(self._calls)
 
     def __len__(self) -> int:
-        """Count the calls."""
+        """Return the number of calls."""
         return len(self._calls)
 
     def __iter__(self) -> Iterator[Call]:
-        """Go through the newest versions of the calls that are there now."""
+        """Iterate over the newest versions of a snapshot of the calls."""
         return iter(self.latest().values())
 
     def __contains__(self, call_id: object) -> bool:
-        """Say whether there is such a call."""
+        """Whether there is a call with this id."""
         return call_id in self._calls
 
     def __getitem__(self, call_id: str) -> Call:
-        """Return the newest version of a call, or raise KeyError."""
+        """Return the newest version of a call; KeyError if there is none."""
         return self._calls[call_id]
 
     def add(self, call: Call) -> None:
-        """Add a new call; ValueError if there is one with its id."""
+        """Add a new call; ValueError if its id exists."""
         with self.lock:
             self._take(call)
             self._enter(call)
 
     def edit(self, call_id: str, *, at: datetime, **changes: object) -> Call:
-        """Give a call new top-level values and `at` as last_modified; return the new version.
+        """Set top-level fields of a call, and last_modified to `at`; return the new version.
 
-        `at` is aware, of whole seconds, and not before the last edit (else ValueError).
+        `at` is aware, has whole seconds, and is not before the last edit (else ValueError).
         """
         with self.lock:
             old = self._calls[call_id]
@@ -91,14 +91,14 @@ class CallBook:
             return new
 
     def delete(self, call_id: str) -> None:
-        """Forget a call with all its versions."""
+        """Remove a call and all its versions."""
         with self.lock:
             self._drop(self._calls.pop(call_id))
             self._before.pop(call_id, None)
             self.version += 1
 
     def near(self, started: Span, modified: Span, *, shown: datetime | None = None) -> list[Call]:
-        """Return all calls that can belong to both spans, and few others.
+        """Return at least all calls that are in both spans.
 
         With `shown`, the versions that were the newest at that time.
         """
@@ -132,7 +132,7 @@ class CallBook:
         edits: int = 0,
         seed: int = 0,
     ) -> None:
-        """Let calls come and be edited at random instants from `since` on and before `until`."""
+        """Add and edit calls at random instants from `since` to before `until`."""
         with self.lock:
             rng = Random(f"{seed} {since} {self.arrivals}")  # noqa: S311 - made-up calls
             since = _whole_second(since)
@@ -156,7 +156,7 @@ class CallBook:
     def _take(self, call: Call) -> None:
         call_id = _checked(call)["call_id"]
         if call_id in self._calls:
-            msg = f"There is a call {call_id} already"
+            msg = f"The call {call_id} exists already"
             raise ValueError(msg)
         self._calls[call_id] = call
         self.arrivals += 1
@@ -182,7 +182,7 @@ class CallBook:
 
 
 def started(call: Call) -> datetime:
-    """Return when a call began; for one without a start, when it was last modified."""
+    """Return when a call began, or, if it has no start, when it was last modified."""
     start: datetime = call["start_datetime"] or call["last_modified"]
     return start
 
@@ -207,13 +207,13 @@ def _checked(call: Call) -> Call:
     for name in ("start_datetime", "last_modified", "end_datetime"):
         moment = call[name]
         if isinstance(moment, datetime) and (moment.tzinfo is None or moment.microsecond):
-            msg = f"{name} of {call['call_id']} must be aware and of whole seconds: {moment}"
+            msg = f"{name} of {call['call_id']} must be aware and have whole seconds: {moment}"
             raise ValueError(msg)
     return call
 
 
 def _part(index: _Index, span: Span) -> tuple[_Index, int, int]:
-    """Return `index` with the positions between which all of `span` lies."""
+    """Return `index`, and the positions of its first entry in `span` and of the first after it."""
     first = 0 if span.first is None else bisect_left(index, (_stamp(span.first), ""))
     end = len(index) if span.end is None else bisect_left(index, (_stamp(span.end) + 1, ""))
     return index, first, max(first, end)

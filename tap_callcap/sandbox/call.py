@@ -1,4 +1,4 @@
-"""What a call is in the sandbox: the truth that answers are rendered from."""
+"""A call as the sandbox stores it, before it is rendered for an answer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 Call: TypeAlias = dict[str, Any]
-"""One call or text conversation, with the API's structure and field names.
+"""One call or text conversation, with the structure and field names of the API.
 
-Shape: every top-level field of `VENDOR_EXAMPLE` is there. `start_datetime`, `last_modified`,
-`end_datetime` and `callsaver.date` are aware UTC datetimes of whole seconds, numbers with decimals
-are `Decimal`, and what is absent is None. Calls are shared, never changed: an edit is a new dict.
+Shape: every top-level field of `VENDOR_EXAMPLE` is present, None if it has no value.
+`start_datetime`, `last_modified`, `end_datetime` and `callsaver.date` are aware UTC datetimes with
+whole seconds; numbers with decimals are `Decimal`. Calls are shared and never changed: an edit
+makes a new dict.
 """
 
 _LOREM = (
@@ -23,7 +24,7 @@ _LOREM = (
 )
 
 
-def _score(entry: bool | str, points: int) -> Call:  # noqa: FBT001 - an answer is a value here
+def _score(entry: bool | str, points: int) -> Call:  # noqa: FBT001 - a value, not a flag
     return {
         "entry": entry,
         "value": points,
@@ -139,7 +140,7 @@ VENDOR_EXAMPLE: Final[Call] = {
             "results": [
                 {
                     "question": "Did the CSR answer the phone with the Shop Name? ",
-                    "answers": [_score(True, 8)],  # noqa: FBT003 - the answer is yes
+                    "answers": [_score(True, 8)],  # noqa: FBT003 - a value, not a flag
                 },
                 {
                     "question": "What products did they request? ",
@@ -184,15 +185,15 @@ VENDOR_EXAMPLE: Final[Call] = {
         },
     },
 }
-"""The record on the vendor's page, read as US/Central, its four JSON slips and two masked e-mail
-addresses repaired."""
+"""The record on the vendor's page, with its times read as US/Central, and with its four JSON syntax
+errors and two masked e-mail addresses corrected."""
 
 CALL_FIELDS: Final = tuple(VENDOR_EXAMPLE)
 """The documented top-level fields."""
 
 
 def at(call: Call, *path: str) -> Any:  # noqa: ANN401 - a field can hold anything
-    """Return what `call` holds at `path`, None where a part of the way is absent."""
+    """Return the value of `call` at `path`, or None if a part of the path is absent."""
     value: Any = call
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""Callcap on this machine: the documented API, without a network."""
+"""The Callcap API as an object that answers requests, without a network."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tap_callcap.sandbox.search import (
     Selection,
     check_known,
     ordered,
+    parsed,
     shown_fields,
-    understood,
     zone_of,
 )
 from tap_callcap.sandbox.switches import Switches
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 BASE_PATH: Final = "/v2"
 NOT_FOUND = "The requested resource did not exist or did not have anything to say"
-_REMEMBERED_SEARCHES = 16
+_CACHED_SEARCHES = 16
 _ONE_CALL_PARAMETERS = frozenset({"search_timezone", "detail"})
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, and what became of it; the last two are None before it is answered."""
+    """A request and its outcome; `status` and `answered_at` are None until it is answered."""
 
     path: str
     params: Mapping[str, str]
@@ -65,7 +65,7 @@ class Answer:
 
     @classmethod
     def of(cls, content: Call, status: int = 200, **headers: str) -> Answer:
-        """Return an answer whose body is JSON; `_` in a header's name stands for `-`."""
+        """Return a JSON answer; `_` in the name of a header is sent as `-`."""
         return cls(
             status,
             encode(content),
@@ -80,14 +80,14 @@ Hook = Callable[[Asked], "Answer | None"]
 
 
 def real_time() -> datetime:
-    """Return the present."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class Callcap:
-    """The API over a book of calls. Safe to be asked by several threads."""
+    """The API over a book of calls. Several threads may call it at once."""
 
-    def __init__(  # noqa: PLR0913 - all but the book are for the few who need them
+    def __init__(  # noqa: PLR0913 - all but the book have defaults
         self,
         book: CallBook,
         *,
@@ -98,19 +98,19 @@ class Callcap:
         seed: int = 0,
         live: float = 0,
     ) -> None:
-        """Open the API.
+        """Create the API.
 
-        `clock` returns aware UTC datetimes; `sleep` is how the latency is spent; `live` is how many
-        calls come, and how many are edited, each minute.
+        `clock` returns aware UTC datetimes. `sleep` is called with the latency in seconds. `live`
+        is the number of calls that are added, and the number that are edited, each minute.
         """
         self.book = book
         self.switches = switches or Switches()
-        """May be replaced between requests."""
+        """Can be replaced between requests."""
         self.requests: list[Asked] = []
-        """All requests so far, in the order of their answers."""
+        """All requests so far, in the order in which they were answered."""
         self.before_answer: Hook | None = None
-        """Called before each look into the book; may change the book. An Answer that it
-        returns is given in place of the API's own."""
+        """Called before each request reads the book; may change the book. If it returns an
+        Answer, that is sent instead of the API's own."""
         self._api_key = api_key
         self._clock = clock
         self._sleep = sleep
@@ -121,14 +121,14 @@ class Callcap:
         self._lock = RLock()
         self._rng = Random(seed)  # noqa: S311 - the order of ties
         self._granted: deque[datetime] = deque()
-        self._remembered: OrderedDict[tuple[int, Selection], list[Call]] = OrderedDict()
+        self._cached: OrderedDict[tuple[int, Selection], list[Call]] = OrderedDict()
 
     def now(self) -> datetime:
         """Return the server's time."""
         return self._clock() + self._ahead
 
     def advance(self, delta: timedelta, *, new_calls: int = 0, edits: int = 0) -> None:
-        """Let `delta` pass at once, with so many new calls and edits strewn over it."""
+        """Move the clock on by `delta`, and add and edit calls at random instants of that time."""
         with self._lock:
             since = self.now()
             self._ahead += delta
@@ -142,7 +142,7 @@ class Callcap:
             )
 
     def live_on(self) -> None:
-        """Let happen what happened since the last request, if calls keep coming."""
+        """Add the calls and edits since the last request, if `live` is set."""
         with self._lock:
             now = self.now()
             count = int((now - self._lived_until) / timedelta(minutes=1) * self._live)
@@ -231,7 +231,7 @@ class Callcap:
         return Answer.of(in_dialect(content, self.switches))
 
     def _shown(self, now: datetime) -> datetime | None:
-        """Return when versions that show at `now` were made; None shows the newest of all."""
+        """Return the time whose versions are visible at `now`; None for the newest versions."""
         return now - self.switches.visible_after if self.switches.visible_after else None
 
     def _one_call(self, call_id: str, params: Mapping[str, str], now: datetime) -> Answer:
@@ -256,7 +256,7 @@ class Callcap:
 
     def _calls(self, params: Mapping[str, str], now: datetime) -> Answer:
         switches = self.switches
-        search = understood(params, now, switches)
+        search = parsed(params, now, switches)
         calls = self._selected(search, now)[: switches.max_total]
         total = len(calls)
         if not total and switches.empty_search == "404":
@@ -298,14 +298,14 @@ class Callcap:
         return {"search": {"timezone": zone}} if self.switches.zone_echo else {}
 
     def _selected(self, search: Search, now: datetime) -> list[Call]:
-        """Return the calls of a search in their order; the same ones are remembered for a while."""
+        """Return the calls of a search in their order; recent results are cached."""
         selection, shown, ties = search.selection, self._shown(now), self.switches.ties
         with self._lock, self.book.lock:
             key = (self.book.version, selection)
-            may_remember = shown is None and ties == "stable"
-            if may_remember and key in self._remembered:
-                self._remembered.move_to_end(key)
-                return self._remembered[key]
+            can_be_cached = shown is None and ties == "stable"
+            if can_be_cached and key in self._cached:
+                self._cached.move_to_end(key)
+                return self._cached[key]
             calls = self._meant(selection, shown)
             calls.sort(key=_call_id)
             if ties == "shuffled":
@@ -313,10 +313,10 @@ class Callcap:
             elif ties == "by_page":
                 Random(f"{search.page} {search.show}").shuffle(calls)  # noqa: S311 - the same again
             calls = ordered(calls, selection.order)
-            if may_remember:
-                self._remembered[key] = calls
-                if len(self._remembered) > _REMEMBERED_SEARCHES:
-                    self._remembered.popitem(last=False)
+            if can_be_cached:
+                self._cached[key] = calls
+                if len(self._cached) > _CACHED_SEARCHES:
+                    self._cached.popitem(last=False)
             return calls
 
     def _meant(self, selection: Selection, shown: datetime | None) -> list[Call]:
@@ -328,7 +328,10 @@ class Callcap:
 
 
 def not_found() -> Answer:
-    """Return the answer for what does not exist. The documents name its message, not its code."""
+    """Return the answer for a path or object that does not exist.
+
+    The documentation gives its message, but not its status code.
+    """
     return Answer.of({"status": "not found", "message": NOT_FOUND}, 404)
 
 

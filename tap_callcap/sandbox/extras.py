@@ -1,4 +1,4 @@
-"""What only some calls have: ratings, summaries, scorecards and the like."""
+"""Made-up values for fields that only some calls have: such as ratings and summaries."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _LONG_NOTE = 100_000  # characters
 
 
 def callsurance_of(rng: Random, csr: Call) -> Call:
-    """Return an analyst's rating, of which a few are contested by the customer."""
+    """Return an analyst's rating; a few have a change request."""
     number = rng.choices(range(len(MAJORS)), _MAJOR_WEIGHTS)[0]
     minor = rng.choice(_MINORS[number])
     return {
@@ -99,7 +99,7 @@ def _tag(minor: Call) -> str:
 
 
 def callsaver_of(rng: Random, saved_at: datetime) -> Call:
-    """Return an attempt to win a caller back."""
+    """Return an attempt to win a lost caller back."""
     return {
         "date": saved_at,
         "outcome": rng.choice(_OUTCOMES),
@@ -113,7 +113,7 @@ def callsaver_of(rng: Random, saved_at: datetime) -> Call:
 
 
 def webmatch_of(rng: Random) -> Call:
-    """Return the visit to a website that led to a call."""
+    """Return the website visit that led to a call."""
     is_paid = _one_in(rng, 3)
     return {
         "ad_group": rng.choice(_ADS) if is_paid else "",
@@ -129,7 +129,7 @@ def webmatch_of(rng: Random) -> Call:
 
 
 def sentiment_of(rng: Random, world: World) -> Call:
-    """Return what a machine heard in the caller's voice."""
+    """Return the automatic sentiment analysis of a call."""
     is_frustrated = _one_in(rng, 6)
     return {
         "frustrated_reason": rng.choice(world.sentences) if is_frustrated else "",
@@ -151,7 +151,7 @@ def summaries_of(rng: Random, world: World) -> list[Call]:
 
 
 def scorecards_of(rng: Random) -> list[Call]:
-    """Return a scorecard with an answer of each kind: yes or no, words, a number."""
+    """Return a scorecard whose answers are booleans, texts and numbers."""
     questions: tuple[tuple[str, int, tuple[bool | str | int | Decimal, ...]], ...] = (
         (
             "Did the CSR answer the phone with the Shop Name? ",
@@ -189,7 +189,7 @@ def scorecards_of(rng: Random) -> list[Call]:
 
 
 def demographics_of(rng: Random, caller: Call) -> Call:
-    """Return bought data about a caller; empty when there was none to buy."""
+    """Return demographic data about a caller; its parts are empty for one caller in three."""
     if _one_in(rng, 3):
         return {
             "person": {},
@@ -213,7 +213,7 @@ def demographics_of(rng: Random, caller: Call) -> Call:
 
 
 def notes_of(rng: Random, world: World, written_at: datetime) -> str:
-    """Return a note as analysts write it; one in 1,500 is about 100 KB long."""
+    """Return an analyst's note; one in 1,500 is about 100 KB long."""
     header = (
         f"-----{{Callsurance update: {written_at:%m/%d/%y %I:%M %p} Agent: Administrator}}----- "
     )

@@ -1,4 +1,4 @@
-"""The documented filters of a search, each as a question to a call."""
+"""The documented filters of a search, each as a predicate on a call."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 Predicate: TypeAlias = Callable[[Call], bool]
 """Whether a call passes a filter."""
 
-NO_MAXIMUM = 600  # seconds: a search_duration_max from here on means no maximum
+NO_MAXIMUM = 600  # seconds; a search_duration_max of this or more sets no maximum
 
 
 class BadParameterError(ValueError):
-    """A request that the API refuses with a 400."""
+    """A request that the API answers with a 400."""
 
 
 def filter_for(name: str, text: str, zone: ZoneInfo) -> Predicate:
-    """Return the question that the parameter `name` with the value `text` asks of each call.
+    """Return the predicate for the parameter `name` with the value `text`.
 
-    `zone` is the one of the search. A value outside the documented ones raises BadParameterError.
+    `zone` is the zone of the search. A value that is not documented raises BadParameterError.
     """
     if name == "search_daysofweek":
         days = _numbers(name, text, range(1, 8))
@@ -36,12 +36,12 @@ def filter_for(name: str, text: str, zone: ZoneInfo) -> Predicate:
 
 
 def day_of_week(call: Call, zone: ZoneInfo) -> int:
-    """Return the day on which a call began in `zone`: 1 is Sunday, 7 is Saturday."""
+    """Return the day of the week on which a call began in `zone`: 1 is Sunday, 7 is Saturday."""
     return started(call).astimezone(zone).isoweekday() % 7 + 1
 
 
 def words(name: str, text: str, choices: Iterable[str]) -> frozenset[str]:
-    """Read a comma-delimited list of some of `choices`."""
+    """Parse a comma-separated list whose words are all in `choices`."""
     read = frozenset(word.strip().lower() for word in text.split(",") if word.strip())
     unknown = read.difference(choices)
     if unknown:
@@ -51,7 +51,7 @@ def words(name: str, text: str, choices: Iterable[str]) -> frozenset[str]:
 
 
 def number(name: str, text: str, least: int = 0, most: int | None = None) -> int:
-    """Read a whole number from `least` to `most`."""
+    """Parse a whole number from `least` to `most`."""
     if not re.fullmatch(r"[0-9]{1,18}", text):
         msg = f"{name} must be numeric"
         raise BadParameterError(msg)
@@ -123,7 +123,7 @@ def _action(name: str, text: str) -> Predicate:
 
 
 def is_worked(call: Call) -> bool:
-    """Say whether Callsurance analysts have rated a call."""
+    """Whether a Callsurance analyst has rated a call."""
     return at(call, "callsurance", "major", "id") in {1, 2, 3}
 
 
@@ -134,8 +134,8 @@ FEATURES: Final[dict[str, Predicate]] = {
     "callconnect": lambda call: bool(at(call, "accounts", "campaign", "medium") == CLICK_TO_CALL),
     "callsurance": is_worked,
 }
-"""The features by the words of `search_feature`. A record does not show Click-to-Call events;
-here they come through campaigns of that medium."""
+"""The predicates by the words of `search_feature`. A record does not show Click-to-Call events;
+here every call of a campaign with that medium counts as one."""
 
 
 def _feature(name: str, text: str) -> Predicate:
@@ -144,7 +144,7 @@ def _feature(name: str, text: str) -> Predicate:
 
 
 def _conversation_type(name: str, text: str) -> Predicate:
-    # A record does not say what it is; here a text conversation has the action `Text`.
+    # No documented field tells a text from a call; here a text has the action `Text`.
     wanted = _one_of(name, text, ("all", "call", "text"))
     if wanted == "all":
         return _everything
@@ -241,6 +241,6 @@ FILTERS: Final[dict[str, Callable[[str, str], Predicate]]] = {
     "search_location_external_id": _same_text("accounts", "location", "external_id"),
     "search_division_external_id": _same_text("accounts", "division", "external_id"),
 }
-"""How the value of each filter is read: (name, text) -> predicate."""
+"""The parser of each filter: (name, value as text) -> predicate."""
 
 FILTER_NAMES: Final = frozenset({*FILTERS, "search_daysofweek"})

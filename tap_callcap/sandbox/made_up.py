@@ -1,4 +1,4 @@
-"""Seeded, realistic made-up calls."""
+"""Realistic made-up calls, reproducible by seed."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SUNDAY_IN_KANSAS = 3 * _DAY + 6 * 3600  # 1970-01-04 00:00 UTC-6, in seconds since the epoch
 
 ACTIONS: Final = ("Answer", "Hangup", "Busy", "Blocked", "In Progress", "Text")
-"""The words of a record's `action`. The page shows only `Answer`; the others are guesses."""
+"""The values of `action`. The documentation shows only `Answer`; the others are guesses."""
 _ACTION_WEIGHTS = (77, 11, 3, 3, 0.5, 5.5)
 
-# (least, most) seconds between the end of a call and its last edit, with the share of calls
+# (minimum, maximum) seconds from the end of a call to its last edit
 _EDIT_DELAYS = ((0, 60), (60, 3600), (3600, _DAY), (_DAY, _WEEK), (_WEEK, 60 * _DAY))
 _LATE_EDIT = (60 * _DAY, 550 * _DAY)  # the vendor's example was edited after 14 months
 _DELAYS = (*_EDIT_DELAYS, _LATE_EDIT)
@@ -54,15 +54,15 @@ def made_up_calls(
     end: datetime,
     first_serial: int = 1,
 ) -> list[Call]:
-    """Return `count` calls that began, and were last modified, from `start` on and before `end`.
+    """Return `count` calls that began, and were last modified, from `start` to before `end`.
 
-    The same arguments give the same calls. The vendor's example is the first of them when
-    its times fit in. The ids are unique; another batch for the same book needs a `first_serial`
-    beyond the serial numbers of this one.
+    The same arguments give the same calls. The first is the vendor's example if its times are in
+    the range. Ids are unique within a batch; a second batch for the same book needs a
+    `first_serial` greater than all serial numbers of the first.
     """
     begin, horizon = _seconds(start), _seconds(end)
     if begin >= horizon:
-        msg = f"The calls must end after they start: {start} is not before {end}"
+        msg = f"The range is empty: {start} is not before {end}"
         raise ValueError(msg)
     calls = []
     if count and first_serial == 1 and _fits(VENDOR_EXAMPLE, start, end):
@@ -85,7 +85,7 @@ def made_up_calls(
 
 
 def made_up_changes(call: Call, rng: Random, at: datetime) -> dict[str, object]:
-    """Return what an edit of `call` at the moment `at` changes, by top-level field."""
+    """Return the top-level fields that an edit of `call` at `at` changes, with their new values."""
     if call["action"] == "In Progress":
         start = call["start_datetime"] or at
         return {
@@ -104,7 +104,7 @@ def made_up_changes(call: Call, rng: Random, at: datetime) -> dict[str, object]:
     return {"notes": f"{call['notes'] or ''}{notes_of(rng, the_world(), at)}"}
 
 
-def _call(  # noqa: PLR0913, PLR0917 - six ingredients
+def _call(  # noqa: PLR0913, PLR0917 - each call needs all six
     rng: Random,
     world: World,
     caller: Call,
@@ -158,7 +158,7 @@ def _call(  # noqa: PLR0913, PLR0917 - six ingredients
 
 
 def _add_conversation(rng: Random, world: World, line: Line, call: Call) -> None:
-    """Add to a new call what people and machines make of an answered one."""
+    """Add the fields that only an answered call has, such as its rating and summaries."""
     call["recording"] = f"https://app.callcap.example/recording/{call['call_id']}.mp3"
     if line.has_callsurance and chance(rng, 0.7):
         call["callsurance"] = callsurance_of(rng, rng.choice(line.csrs))
@@ -174,7 +174,7 @@ def _add_conversation(rng: Random, world: World, line: Line, call: Call) -> None
 
 
 def chance(rng: Random, share: float) -> bool:
-    """Say yes in `share` of the cases."""
+    """Return True with the probability `share`."""
     return rng.random() < share
 
 
@@ -185,7 +185,7 @@ def _talk_seconds(rng: Random, action: str) -> int:
 
 
 def _busy_moment(rng: Random, begin: int, horizon: int) -> int:
-    """Return an instant within the range, most likely within business hours."""
+    """Return an instant in the range, usually in business hours."""
     for _ in range(20):
         moment = begin + int(rng.random() * (horizon - begin))
         if rng.random() < _busyness((moment - _SUNDAY_IN_KANSAS) % _WEEK // 3600):
@@ -194,7 +194,7 @@ def _busy_moment(rng: Random, begin: int, horizon: int) -> int:
 
 
 def _busyness(hour_of_week: int) -> float:
-    """Return how busy an hour is, 0 … 1; hour 0 is the first of Sunday."""
+    """Return how busy an hour of the week is, from 0 to 1; the week begins on Sunday at 0:00."""
     day, hour = divmod(hour_of_week, 24)
     if hour not in range(7, 21):
         return 0.02
@@ -205,14 +205,14 @@ def _busyness(hour_of_week: int) -> float:
 def _last_edit(rng: Random, start: int, ready: int, horizon: int) -> int:
     least, most = rng.choices(_DELAYS, _DELAY_WEIGHTS)[0]
     modified = ready + least + int(rng.random() * (most - least))
-    if modified >= horizon:  # it was not edited so late yet
+    if modified >= horizon:  # that edit has not happened yet
         earliest = ready if ready < horizon else start
         modified = earliest + int(rng.random() * (horizon - earliest))
     return modified
 
 
 def _caller(rng: Random, world: World) -> Call:
-    """Return one who calls: most are private people, a few are not known at all."""
+    """Return a caller: usually a private person, sometimes unknown."""
     is_business = chance(rng, 0.15)
     if is_business:
         name = rng.choice(world.companies)

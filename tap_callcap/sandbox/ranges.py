@@ -1,4 +1,4 @@
-"""The time ranges of a search: its dates, its shortcuts, and last_modified."""
+"""The time ranges of a search: dates, `search_range`, and last_modified."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def start_span(
     now: datetime,
     repeated_hour: RepeatedHour = "both",
 ) -> Span:
-    """Return when the calls of a search began.
+    """Return the span in which the calls of a search began.
 
-    The page's trap: without a range and dates these are the calls of yesterday and today.
+    Without a range and dates that is yesterday and today (the documented defaults).
     """
     name = params.get("search_range", "custom")
     if name in LAST_MINUTES:
-        # Up to the end of this second, which a call just begun carries.
+        # To the end of the current second, so that a call that begins now is included.
         return Span(now - LAST_MINUTES[name] * _MINUTE, now + _SECOND)
     today = now.astimezone(zone).date()
     if name == "custom":
@@ -61,9 +61,9 @@ def start_span(
 
 
 def shortcut_days(name: str, today: date) -> tuple[date, date]:
-    """Return the first and the last day of a `search_range` other than custom and minutes.
+    """Return the first and the last day of a `search_range` that is made of days.
 
-    Whether `last7days` counts today is not documented; here it is the seventh.
+    Whether `last7days` includes today is not documented; here today is the last of the seven.
     """
     month = today.replace(day=1)
     if name in _DAYS_BACK:
@@ -85,7 +85,7 @@ def shortcut_days(name: str, today: date) -> tuple[date, date]:
 
 
 def modified_span(params: Mapping[str, str], zone: ZoneInfo, switches: Switches) -> Span:
-    """Return when the calls of a search were last modified: whole minutes, as the switches want."""
+    """Return the span in which the calls of a search were last modified."""
     first, end = (_minute(params, f"search_last_modified_{side}") for side in ("start", "end"))
     return span_of_walls(
         None
@@ -98,7 +98,7 @@ def modified_span(params: Mapping[str, str], zone: ZoneInfo, switches: Switches)
 
 
 def days_asked_for(started: Span, modified: Span, now: datetime) -> float:
-    """Return how many days the filter on last_modified spans; without one, the dates."""
+    """Return the days between the limits of last_modified, or else between the dates."""
     span = started if modified.first is None and modified.end is None else modified
     if span.first is None:
         return float("inf")
@@ -106,7 +106,7 @@ def days_asked_for(started: Span, modified: Span, now: datetime) -> float:
 
 
 def _after(minute: datetime, has_time: bool, switches: Switches) -> datetime:  # noqa: FBT001 - a pair
-    """Return the first wall time after an asked end."""
+    """Return the first wall time after the end that was given."""
     if not has_time:
         return minute + _DAY  # "if no time is added, the time will default to 23:59:59"
     extra = {"includes": _MINUTE, "excludes": timedelta(0), "on_the_dot": _SECOND}
@@ -114,7 +114,7 @@ def _after(minute: datetime, has_time: bool, switches: Switches) -> datetime:  #
 
 
 def _minute(params: Mapping[str, str], name: str) -> tuple[datetime, bool] | None:
-    """Read `yyyy-mm-dd` or `yyyy-mm-dd HH:nn`: the wall time, and whether it has a time."""
+    """Parse `yyyy-mm-dd` or `yyyy-mm-dd HH:nn`: the wall time, and whether a time was given."""
     text = params.get(name)
     if text is None:
         return None
@@ -127,7 +127,7 @@ def _minute(params: Mapping[str, str], name: str) -> tuple[datetime, bool] | Non
     try:
         return midnight.replace(hour=int(hour or 0), minute=int(minute or 0)), hour is not None
     except ValueError:
-        msg = f"{name} has no such time: {text}"
+        msg = f"{name} is not a valid time: {text}"
         raise BadParameterError(msg) from None
 
 
@@ -153,7 +153,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _months_before(day: date, count: int) -> date:
-    """Return the same day some months ago, or that month's last."""
+    """Return the same day `count` months before, or the last day of that month."""
     months = day.year * 12 + day.month - 1 - count
     first = date(months // 12, months % 12 + 1, 1)
     next_first = (first + 31 * _DAY).replace(day=1)

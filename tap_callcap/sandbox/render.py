@@ -1,4 +1,4 @@
-"""From calls to the JSON of an answer."""
+"""Render calls as the JSON of an answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 encode = _encoder.encode
-"""Return JSON; a Decimal is a number with all its digits, an aware UTC datetime RFC 3339 with Z."""
+"""Return JSON; a Decimal keeps its digits, an aware UTC datetime becomes RFC 3339 with Z."""
 
 _DETAILED: Final = frozenset({
     "callsaver",
@@ -30,7 +30,7 @@ _SECTIONS: Final = {
 
 
 def rendered(call: Call, fields: frozenset[str], zone: ZoneInfo, switches: Switches) -> Call:
-    """Return a call as the API shows it: `fields` and the basic ones, times local to `zone`."""
+    """Return a call as the API shows it: the basic fields and `fields`, with times in `zone`."""
     shown = {name: value for name, value in call.items() if name in fields or name not in _DETAILED}
     for name in ("start_datetime", "last_modified", "end_datetime"):
         if shown[name] is not None:
@@ -51,7 +51,7 @@ def rendered(call: Call, fields: frozenset[str], zone: ZoneInfo, switches: Switc
 
 
 def with_unknown_fields(shown: Call) -> Call:
-    """Add what no document mentions: at the top, in objects, and in objects of lists."""
+    """Add undocumented fields: at the top level, in objects, and in objects in lists."""
     more = {
         **shown,
         "queue_seconds": 7,
@@ -70,7 +70,7 @@ def with_unknown_fields(shown: Call) -> Call:
 
 
 def in_dialect(answer: Call, switches: Switches) -> Call:
-    """Return an answer as the server's language writes it."""
+    """Return an answer with the values that the server's JSON dialect has."""
     if switches.dialect == "json":
         return answer
     translated: Call = _coldfusion(answer)

@@ -1,4 +1,4 @@
-"""From the parameters of a request to the calls that it means, and their order."""
+"""Parse the parameters of a search, and select and order its calls."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ DETAILS: Final = {
     "summaries": ("summaries",),
     "sentiment": ("sentiment",),
 }
-"""The fields that each word of `detail` shows besides the basic ones."""
+"""The fields that each word of `detail` adds to the basic ones."""
 
-MAX_SHOW = 1000  # calls on a page
+MAX_SHOW = 1000  # calls a page
 
 PARAMETERS: Final = frozenset(
     {
@@ -65,7 +65,7 @@ PARAMETERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which calls are meant, and in which order; equal ones mean the same calls."""
+    """The calls that a search selects, and their order; equal selections select the same calls."""
 
     started: Span
     modified: Span
@@ -76,7 +76,7 @@ class Selection:
     predicates: tuple[Predicate, ...] = field(compare=False, repr=False)
 
     def __contains__(self, call: Call) -> bool:
-        """Say whether `call` passes all filters; for a `call_id` they do not count."""
+        """Whether `call` passes all filters; `call_id` is not one of them."""
         return (
             call["last_modified"] in self.modified
             and started(call) in self.started
@@ -86,7 +86,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A whole request for calls, understood."""
+    """A parsed request for calls."""
 
     selection: Selection
     page: int
@@ -96,10 +96,10 @@ class Search:
     zone_echoed: str
 
 
-def understood(params: Mapping[str, str], now: datetime, switches: Switches) -> Search:
-    """Read the parameters of `/get/calls/`; those without a text count as not given.
+def parsed(params: Mapping[str, str], now: datetime, switches: Switches) -> Search:
+    """Parse the parameters of `/get/calls/`; an empty one counts as not given.
 
-    Raises BadParameterError where the answer would be a 400.
+    Raises BadParameterError for a request that is answered with a 400.
     """
     given = {name: text for name, text in params.items() if text}
     check_known(given, PARAMETERS, switches)
@@ -140,15 +140,15 @@ def understood(params: Mapping[str, str], now: datetime, switches: Switches) -> 
 
 
 def check_known(params: Mapping[str, str], known: frozenset[str], switches: Switches) -> None:
-    """Refuse parameters that an endpoint does not document, unless the switch is to ignore them."""
+    """Refuse parameters that the endpoint does not document, unless the switch ignores them."""
     unknown = sorted(set(params) - known)
     if unknown and switches.unknown_parameters == "400":
-        msg = f"There is no parameter {', '.join(unknown)}"
+        msg = f"Unknown parameter: {', '.join(unknown)}"
         raise BadParameterError(msg)
 
 
 def zone_of(params: Mapping[str, str], switches: Switches) -> tuple[ZoneInfo, str]:
-    """Return the zone of a request and the name under which the answer echoes it."""
+    """Return the zone of a request, and its name in the answer."""
     name = params.get("search_timezone", switches.login_timezone)
     is_utc = name in UTC_NAMES
     if name in switches.refused_timezones or (is_utc and switches.utc == "refused"):
@@ -174,7 +174,7 @@ def shown_fields(params: Mapping[str, str], switches: Switches) -> frozenset[str
 
 
 def ordered(calls: Iterable[Call], order: str) -> list[Call]:
-    """Sort calls as `order` says; equal ones stay as they come."""
+    """Sort calls by `order`; calls with equal keys keep their order."""
     key, is_descending = ORDERS[order]
     return sorted(calls, key=key, reverse=is_descending)
 

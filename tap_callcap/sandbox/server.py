@@ -1,4 +1,4 @@
-"""Callcap over HTTP on this machine."""
+"""The Callcap API over HTTP."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from tap_callcap.sandbox.switches import Switches
 
 LOOPBACK = "127.0.0.1"
-_KEEP_ALIVE = 75  # seconds; uvicorn's 5 would close connections under a client that pauses
+_KEEP_ALIVE = 75  # seconds; uvicorn's default of 5 would close the connections of a slow client
 
 
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of `POST /sandbox/advance`: how much time passes, and what happens in it."""
+    """The body of `POST /sandbox/advance`: the time to pass, and how much changes in it."""
 
     minutes: Annotated[float, msgspec.Meta(ge=0)] = 60
     new_calls: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -38,15 +38,15 @@ class Advance(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def app_over(callcap: Callcap) -> Starlette:
-    """Return the web application: the API under /v2, and two more paths to play with it.
+    """Return the web application: the API under /v2, and two paths for tests and demos.
 
-    `POST /sandbox/advance` lets time pass, `GET /sandbox/truth` lists all calls in UTC.
+    `POST /sandbox/advance` moves the clock on, `GET /sandbox/truth` lists all calls in UTC.
     """
 
     def api(request: Request) -> Response:
         if request.method != "GET":
             return _response(
-                Answer.of({"status": "error", "message": "Only GET"}, 405, Allow="GET")
+                Answer.of({"status": "error", "message": "Only GET is allowed"}, 405, Allow="GET")
             )
         params: dict[str, str] = {}
         for name, text in request.query_params.multi_items():
@@ -58,13 +58,13 @@ def app_over(callcap: Callcap) -> Starlette:
     async def advance(request: Request) -> Response:
         body = await request.body()
         try:
-            wish = msgspec.json.decode(body or b"{}", type=Advance)
+            step = msgspec.json.decode(body or b"{}", type=Advance)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             return _response(Answer.of({"status": "error", "message": str(error)}, 400))
         callcap.advance(
-            timedelta(minutes=wish.minutes),
-            new_calls=wish.new_calls,
-            edits=wish.edits,
+            timedelta(minutes=step.minutes),
+            new_calls=step.new_calls,
+            edits=step.edits,
         )
         now = callcap.now().replace(microsecond=0)
         return _response(
@@ -89,7 +89,7 @@ def app_over(callcap: Callcap) -> Starlette:
 
 
 def server_for(callcap: Callcap) -> uvicorn.Server:
-    """Return a quiet server; its only `Date` is that of the API's own clock."""
+    """Return a server that logs nothing and leaves the `Date` header to the API."""
     return uvicorn.Server(
         uvicorn.Config(
             app_over(callcap),
@@ -109,7 +109,7 @@ def server_for(callcap: Callcap) -> uvicorn.Server:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that accepts connections at an address; OSError if it is taken."""
+    """Return a socket that listens at an address; OSError if the address is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -123,10 +123,10 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 class Sandbox:
-    """Callcap served at `url` while a with block runs, on a free port of this machine."""
+    """A context manager that serves the API at `url`, on a free local port."""
 
     def __init__(self, callcap: Callcap | CallBook, *, switches: Switches | None = None) -> None:
-        """Take a Callcap, or a book to make one with these `switches` of."""
+        """Serve a Callcap, or a new one over a book; `switches`, if given, are set on it."""
         if isinstance(callcap, CallBook):
             callcap = Callcap(callcap, switches=switches)
         elif switches is not None:

@@ -1,4 +1,4 @@
-"""The made-up companies behind the calls: accounts, employees, and pools of names and words."""
+"""The made-up companies of the calls: accounts, employees, and pools of names and texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MEDIUMS: Final = {
     8: "Outbound Line",
     9: "Office Transfer",
 }
-"""Campaign mediums by mediatype ID. The API knows IDs but shows names; these pairs are made up."""
+"""Campaign mediums by mediatype ID; the API filters by ID and shows names. The IDs are made up."""
 
 CLICK_TO_CALL: Final = MEDIUMS[7]
 _DIRECTIONS = {MEDIUMS[8]: "outbound", MEDIUMS[9]: "internal"}
@@ -96,7 +96,7 @@ _TURNS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One campaign with what its calls have in common."""
+    """A campaign, and what all its calls have in common."""
 
     accounts: Call
     csrs: tuple[Call, ...]
@@ -113,7 +113,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that calls are made of; the same one in every sandbox, whatever its seed."""
+    """The values that calls are made from; the same in every sandbox, whatever its seed."""
 
     lines: tuple[Line, ...]
     first_names: tuple[tuple[str, ...], ...]
@@ -127,7 +127,7 @@ class World:
 
 @lru_cache(maxsize=1)
 def the_world() -> World:
-    """Return the world, made once."""
+    """Return the world; it is made once and cached."""
     rng = Random(2012)  # noqa: S311 - made-up calls
     fakers = [Faker(locale) for locale in LOCALES]
     for number, fake in enumerate(fakers):
@@ -155,7 +155,7 @@ def the_world() -> World:
 
 
 def phone_number(rng: Random) -> str:
-    """Return a number from the range that is kept free for fiction."""
+    """Return a phone number from the range that is reserved for fiction."""
     return f"{rng.choice(AREA_CODES)}-555-01{rng.randrange(100):02}"
 
 

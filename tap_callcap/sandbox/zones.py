@@ -1,4 +1,4 @@
-"""Local times and the instants they stand for."""
+"""Conversion between wall times of a zone and instants."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ UTC_NAMES = frozenset(
         "Etc/Zulu",
     },
 )
-"""The names under which the IANA database knows UTC."""
+"""The names of UTC in the IANA database."""
 
 RepeatedHour = Literal["both", "first", "second"]
-"""What a border within a repeated hour stands for: its wall time, its first or its second pass."""
+"""How a limit within a repeated hour is read: as wall time, or as its first or second instant."""
 
 
 @lru_cache(maxsize=64)
 def zone_named(name: str) -> ZoneInfo:
-    """Return the IANA zone, or raise ValueError for a name that is none."""
+    """Return the IANA zone with this name; ValueError if there is none."""
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:
@@ -38,16 +38,16 @@ def zone_named(name: str) -> ZoneInfo:
 
 
 def local_text(moment: datetime, zone: ZoneInfo) -> str:
-    """Return the wall time `yyyy-mm-dd HH:MM:SS` that the API writes, without an offset."""
+    """Return the wall time as the API writes it: `yyyy-mm-dd HH:MM:SS`, without an offset."""
     return moment.astimezone(zone).isoformat(" ")[:19]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The instants from `first` on and before `end`; None leaves that side open.
+    """The instants from `first` to before `end`; None leaves that side open.
 
-    Where a border falls into a clock change, `walls` also says between which wall times an
-    instant must be (the second is excluded) in `zone`.
+    If a limit is within a clock change, an instant must also have a wall time in `zone` that lies
+    between the two `walls` (the second excluded).
     """
 
     first: datetime | None = None
@@ -56,7 +56,7 @@ class Span:
     zone: ZoneInfo | None = None
 
     def __contains__(self, moment: datetime) -> bool:
-        """Say whether `moment` belongs to the span."""
+        """Whether `moment` is in the span."""
         if not is_between(moment, self.first, self.end):
             return False
         return self.walls is None or is_between(
@@ -66,7 +66,7 @@ class Span:
 
 
 def is_between(moment: datetime, first: datetime | None, end: datetime | None) -> bool:
-    """Say whether `first <= moment < end`, where None is no border."""
+    """Whether `first <= moment < end`, where None is no limit."""
     return (first is None or first <= moment) and (end is None or moment < end)
 
 
@@ -81,17 +81,17 @@ def span_of_walls(
     if repeated_hour != "both":
         which = 0 if repeated_hour == "first" else 1
         return Span(firsts[which], ends[which])
-    doubtful = firsts[0] != firsts[1] or ends[0] != ends[1]
+    is_ambiguous = firsts[0] != firsts[1] or ends[0] != ends[1]
     return Span(
         min(firsts, key=_order),
         max(ends, key=_order),
-        (first, end) if doubtful else None,
-        zone if doubtful else None,
+        (first, end) if is_ambiguous else None,
+        zone if is_ambiguous else None,
     )
 
 
 def _instants(wall: datetime | None, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
-    """Return the instants that `wall` can stand for: two different ones around a clock change."""
+    """Return the two instants that `wall` can mean; they differ only within a clock change."""
     if wall is None:
         return None, None
     return (

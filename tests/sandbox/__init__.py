@@ -1,1 +1,1 @@
-"""Tests of the sandbox: does Callcap on this machine do what its documents say."""
+"""Tests of the sandbox: does it behave as the API's documentation says."""

@@ -1,4 +1,4 @@
-"""A small Callcap, its clock standing still."""
+"""Fixtures: a small Callcap with a fixed clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.asking import NOW, Open
+from support.sandbox_requests import NOW, Open
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Switches, made_up_calls
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def calls() -> list[Call]:
-    """Return 900 calls of two years up to NOW, some of them quite new, and the vendor's."""
+    """Return 900 calls of the two years up to NOW, the vendor's example among them."""
     old = made_up_calls(700, seed=5, start=NOW - timedelta(days=730), end=NOW)
     new = made_up_calls(
         199,
@@ -30,7 +30,7 @@ def calls() -> list[Call]:
 
 @pytest.fixture
 def open_callcap(calls: list[Call]) -> Open:
-    """Return a way to open a Callcap at NOW with some switches, over all calls or those given."""
+    """Return a function that makes a Callcap at NOW with some switches, over all or some calls."""
 
     def opened(some: list[Call] | None = None, *, seed: int = 0, **switches: object) -> Callcap:
         return Callcap(
@@ -46,5 +46,5 @@ def open_callcap(calls: list[Call]) -> Open:
 
 @pytest.fixture
 def callcap(open_callcap: Open) -> Callcap:
-    """Return a Callcap at NOW without switches."""
+    """Return a Callcap at NOW with the default switches."""
     return open_callcap()

@@ -1,4 +1,4 @@
-"""The book of calls: what is in it, and that a search finds what a look at every call finds."""
+"""The book of calls: its contents, and that its index finds what a full scan finds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.asking import NOW
+from support.sandbox_requests import NOW
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, made_up_calls
 from tap_callcap.sandbox.zones import Span
 
@@ -22,7 +22,7 @@ ID = VENDOR_EXAMPLE["call_id"]
 
 
 def call_at(call_id: str, start: int, modified: int) -> Call:
-    """Return a call that began and was modified so many seconds into the year."""
+    """Return a call that began `start` and was modified `modified` seconds into the year."""
     return {
         **VENDOR_EXAMPLE,
         "call_id": call_id,
@@ -32,7 +32,7 @@ def call_at(call_id: str, start: int, modified: int) -> Call:
 
 
 def test_a_book_is_a_collection(calls: list[Call]) -> None:
-    """A book has a length, ids, calls by id, and goes through them all."""
+    """A book has a length, ids, and calls by id, and can be iterated over."""
     book = CallBook(calls)
     assert len(book) == len(calls) == len(book.ids)
     assert {call["call_id"] for call in book} == book.ids == set(book.latest())
@@ -42,7 +42,7 @@ def test_a_book_is_a_collection(calls: list[Call]) -> None:
 
 
 def test_an_edit_makes_a_new_version() -> None:
-    """An edit changes fields and last_modified, and leaves the call that it came from alone."""
+    """An edit changes fields and last_modified, and does not change the earlier version."""
     book = CallBook([VENDOR_EXAMPLE])
     new = book.edit(ID, at=NOW, revenue=7)
     assert new == {**VENDOR_EXAMPLE, "revenue": 7, "last_modified": NOW} == book[ID]
@@ -53,9 +53,9 @@ def test_an_edit_makes_a_new_version() -> None:
 
 
 def test_what_the_book_refuses() -> None:
-    """A second call of an id, an edit of the past, and unclear times are refused."""
+    """A second call with an id, an edit before the last one, and invalid times are refused."""
     book = CallBook([VENDOR_EXAMPLE])
-    with pytest.raises(ValueError, match="already"):
+    with pytest.raises(ValueError, match="exists already"):
         book.add(VENDOR_EXAMPLE)
     with pytest.raises(ValueError, match="later than"):
         book.edit(ID, at=EPOCH - timedelta(days=9999))
@@ -71,7 +71,7 @@ def test_what_the_book_refuses() -> None:
 
 
 def since_epoch(seconds: int | None) -> datetime | None:
-    """Return the moment so many seconds into the year."""
+    """Return the instant `seconds` into the year."""
     return None if seconds is None else EPOCH + timedelta(seconds=seconds)
 
 
@@ -87,13 +87,13 @@ spans = st.tuples(st.none() | seconds, st.none() | seconds).map(
 
 @settings(max_examples=150, deadline=None)
 @given(changes=changes, started=spans, modified=spans, shown=st.none() | seconds)
-def test_near_finds_what_a_look_at_every_version_finds(
+def test_near_finds_what_a_full_scan_finds(
     changes: list[tuple[str, int, int, int]],
     started: Span,
     modified: Span,
     shown: int | None,
 ) -> None:
-    """After any history the index gives no other calls than a list of all versions."""
+    """After any history the index finds the same calls as a list of all versions."""
     book = CallBook()
     versions: dict[str, list[Call]] = {}
     for kind, number, start, later in changes:
@@ -127,7 +127,7 @@ def test_near_finds_what_a_look_at_every_version_finds(
 
 
 def test_a_deleted_call_leaves_no_version_behind() -> None:
-    """A call that comes again under the id of a deleted one has no past."""
+    """A new call with the id of a deleted one has no earlier versions."""
     book = CallBook([VENDOR_EXAMPLE])
     book.edit(ID, at=NOW)
     book.delete(ID)
@@ -136,7 +136,7 @@ def test_a_deleted_call_leaves_no_version_behind() -> None:
 
 
 def test_a_call_without_a_start_counts_by_its_edit() -> None:
-    """A call whose start is unknown is found by the dates of its last_modified."""
+    """A call without a start is found by the date of its last_modified."""
     book = CallBook([{**VENDOR_EXAMPLE, "start_datetime": None}])
     modified = VENDOR_EXAMPLE["last_modified"]
     assert book.near(Span(modified, modified), Span())
@@ -144,7 +144,7 @@ def test_a_call_without_a_start_counts_by_its_edit() -> None:
 
 
 def test_time_passes_in_a_book(calls: list[Call]) -> None:
-    """New calls and edits are strewn over the time that passes; the same again by the same seed."""
+    """New calls and edits are spread over the time that passes, reproducibly by seed."""
     since, until = NOW, NOW + timedelta(hours=6)
     one, two, other = CallBook(calls), CallBook(calls), CallBook(calls)
     for book, seed in ((one, 1), (two, 1), (other, 2)):
@@ -161,7 +161,7 @@ def test_time_passes_in_a_book(calls: list[Call]) -> None:
 
 
 def test_time_passes_again_and_again() -> None:
-    """Calls keep coming with new ids, also after one was deleted, and in no time at all."""
+    """New calls get new ids, also after one was deleted, and when no time passes."""
     book = CallBook()
     serials: set[str] = set()
     for _ in range(3):
@@ -174,7 +174,7 @@ def test_time_passes_again_and_again() -> None:
 
 
 def test_a_call_in_progress_ends_by_an_edit() -> None:
-    """Edits end a call in progress, and never before it began."""
+    """An edit ends a call in progress, never before its start."""
     book = CallBook(
         {**call, "action": "In Progress", "end_datetime": None, "duration": None}
         for call in made_up_calls(20, start=NOW - timedelta(hours=1), end=NOW)

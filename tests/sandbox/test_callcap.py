@@ -1,4 +1,4 @@
-"""The API beside its search: keys, paths, accounts, and a server that lives."""
+"""The API without its search: keys, paths, accounts, and calls that arrive over time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.asking import ALWAYS, NOW, asked, body, ids_found
+from support.sandbox_requests import ALWAYS, NOW, asked, body, ids_found
 from tap_callcap.sandbox import VENDOR_EXAMPLE, Answer, Asked, CallBook, Callcap
 from tap_callcap.sandbox.callcap import real_time
 
 if TYPE_CHECKING:
-    from sandbox.asking import Open
+    from support.sandbox_requests import Open
     from tap_callcap.sandbox import Call
 
 ID = VENDOR_EXAMPLE["call_id"]
@@ -43,15 +43,15 @@ def test_a_bad_key(callcap: Callcap, key: str | None) -> None:
         "/get/callsurance/csrs/x/",
     ],
 )
-def test_what_does_not_exist(callcap: Callcap, path: str) -> None:
-    """A path or a thing that does not exist is a 404 in JSON."""
+def test_paths_that_do_not_exist(callcap: Callcap, path: str) -> None:
+    """A path or an object that does not exist is a 404 in JSON."""
     answer = asked(callcap, path)
     assert answer.status == 404
     assert json.loads(answer.body)["status"] == "not found"
 
 
 def test_answers_are_json_with_the_servers_time(callcap: Callcap, open_callcap: Open) -> None:
-    """Every answer says that it is JSON and, unless moody, when it was given."""
+    """Every answer is declared as JSON and, unless switched off, has the server's time."""
     answer = asked(callcap, **ALWAYS)
     assert answer.headers == {
         "Content-Type": "application/json; charset=utf-8",
@@ -61,7 +61,7 @@ def test_answers_are_json_with_the_servers_time(callcap: Callcap, open_callcap: 
 
 
 def test_a_single_call_by_its_path(callcap: Callcap) -> None:
-    """A call is found by its id, quoted or not, in the zone and the detail asked for."""
+    """A call is found by its id, percent-encoded or not, in the requested zone and detail."""
     quoted = ID.replace(":", "%3A")
     assert body(callcap, f"/get/calls/{ID}/") == body(callcap, f"/get/calls/{quoted}/")
     one = body(callcap, f"/get/calls/{ID}/", search_timezone="UTC", detail="notes")
@@ -70,8 +70,8 @@ def test_a_single_call_by_its_path(callcap: Callcap) -> None:
     assert asked(callcap, f"/get/calls/{ID}/", show="10").status == 400
 
 
-def test_requests_are_kept(callcap: Callcap) -> None:
-    """Every request is kept with what it asked, when, and how it was answered."""
+def test_requests_are_recorded(callcap: Callcap) -> None:
+    """Every request is recorded with its parameters, its time, and its status."""
     callcap.answer("/v2/get/calls/", {"page": "1"})
     asked(callcap, "/get/calls/1/")
     assert callcap.requests == [
@@ -81,7 +81,7 @@ def test_requests_are_kept(callcap: Callcap) -> None:
 
 
 def test_the_book_can_change_before_any_answer(callcap: Callcap) -> None:
-    """The hook runs before each look into the book, and can turn the clock as well."""
+    """The hook runs before each request reads the book; it can change the book and the clock."""
 
     def forget(request: Asked) -> None:
         assert request.status is None
@@ -95,7 +95,7 @@ def test_the_book_can_change_before_any_answer(callcap: Callcap) -> None:
 
 
 def test_a_search_is_of_the_time_after_the_hook(open_callcap: Open) -> None:
-    """Time that the hook lets pass has passed when the book is looked into."""
+    """A clock that the hook moves on has moved before the book is read."""
     callcap = open_callcap([{**VENDOR_EXAMPLE, "last_modified": NOW}], visible_after=timedelta(1))
     assert ids_found(callcap) == []
     callcap.before_answer = lambda _: callcap.advance(timedelta(1))
@@ -103,7 +103,7 @@ def test_a_search_is_of_the_time_after_the_hook(open_callcap: Open) -> None:
 
 
 def test_an_answer_can_be_replaced(callcap: Callcap) -> None:
-    """An answer that the hook returns is given in place of the API's own."""
+    """An answer that the hook returns is sent instead of the API's own."""
     callcap.before_answer = lambda _: Answer(503, b"<html>", {"Retry-After": "1"})
     answer = asked(callcap)
     assert (answer.status, answer.body) == (503, b"<html>")
@@ -112,7 +112,7 @@ def test_an_answer_can_be_replaced(callcap: Callcap) -> None:
 
 
 def tree(callcap: Callcap, **params: str) -> set[tuple[Any, ...]]:
-    """Return the ids of all accounts below one, each with those above it."""
+    """Return the ids of all accounts below one, each as a path from the top."""
     answer = body(callcap, "/get/accounts/", **params)
     above = params.get("account_id")
     found: set[tuple[Any, ...]] = set()
@@ -128,14 +128,14 @@ def tree(callcap: Callcap, **params: str) -> set[tuple[Any, ...]]:
 
 
 def test_accounts_are_those_of_the_calls(callcap: Callcap, calls: list[Call]) -> None:
-    """Walked from the top, the accounts are those that the calls speak of, and no others."""
+    """Walked from the top, the accounts are exactly those of the calls."""
     levels = ("corporate", "division", "location")
     meant = {tuple(call["accounts"][level]["id"] for level in levels) for call in calls}
     assert tree(callcap) == meant
 
 
 def test_one_account(callcap: Callcap) -> None:
-    """An account says what it is and whose, by its id or by its external id."""
+    """An account comes with its type, its name and its parent, by its id or its external id."""
     by_id = body(callcap, "/get/accounts/", account_type="location", account_id="222222")
     assert by_id == {
         "status": "success",
@@ -175,7 +175,7 @@ def test_accounts_that_are_not_there(
     params: dict[str, str],
     status: int,
 ) -> None:
-    """Half a question is a 400, an account that does not exist a 404."""
+    """Incomplete parameters are a 400, an account that does not exist is a 404."""
     assert asked(callcap, "/get/accounts/", **params).status == status
 
 
@@ -187,7 +187,7 @@ def test_no_calls_have_no_accounts(open_callcap: Open) -> None:
 
 
 def test_call_takers_are_those_of_the_calls(callcap: Callcap, calls: list[Call]) -> None:
-    """The call takers are those who took calls, with access to where they took them."""
+    """The call takers are those of the calls, with access to the locations of their calls."""
     places: dict[int, set[int]] = {}
     names: dict[int, str] = {}
     for call in calls:
@@ -211,7 +211,7 @@ def test_call_takers_are_those_of_the_calls(callcap: Callcap, calls: list[Call])
 
 
 def test_call_takers_of_many_places(open_callcap: Open) -> None:
-    """One who works for several corporates reaches all, one for many locations the corporate."""
+    """A call taker of several corporates has global access, one of many locations the corporate."""
 
     def taken(number: int, csr: int, corporate: int, location: int) -> Call:
         accounts = {
@@ -237,7 +237,7 @@ def test_call_takers_of_many_places(open_callcap: Open) -> None:
 
 
 def test_time_can_be_advanced(callcap: Callcap, calls: list[Call]) -> None:
-    """Advancing moves the clock, and strews new calls and edits over the time between."""
+    """Advancing moves the clock on, and spreads new calls and edits over the time between."""
     callcap.advance(timedelta(hours=2), new_calls=5, edits=20)
     assert callcap.now() == NOW + timedelta(hours=2)
     assert len(callcap.book) == len(calls) + 5
@@ -252,7 +252,7 @@ def test_time_can_be_advanced(callcap: Callcap, calls: list[Call]) -> None:
 
 
 def test_calls_keep_coming(calls: list[Call]) -> None:
-    """With `live`, as many calls come and are edited each minute, whenever somebody looks."""
+    """With `live=2`, each request first adds the two calls and two edits of each minute passed."""
     time = [NOW]
     callcap = Callcap(CallBook(calls), clock=lambda: time[0], live=2)
     asked(callcap)
@@ -270,7 +270,7 @@ def test_calls_keep_coming(calls: list[Call]) -> None:
 
 
 def test_the_real_clock_is_utc() -> None:
-    """Without a clock of its own Callcap has the machine's, in UTC."""
+    """By default Callcap has the clock of this machine, in UTC."""
     before = real_time()
     callcap = Callcap(CallBook())
     assert timedelta(0) <= callcap.now() - before < timedelta(minutes=1)
@@ -278,7 +278,7 @@ def test_the_real_clock_is_utc() -> None:
 
 
 def test_threads_may_ask_while_the_book_changes(callcap: Callcap) -> None:
-    """Questions and changes from several threads at once leave no page torn."""
+    """Requests and changes from several threads at once leave every page consistent."""
     statuses: list[int] = []
 
     def ask() -> None:

@@ -1,4 +1,4 @@
-"""Every filter of a search, against a plain reading of the same calls."""
+"""Every filter of a search, checked against a plain predicate over the same calls."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sandbox.asking import NOW, ids_found, major_of, only_digits
+from support.sandbox_requests import NOW, ids_found, major_of, only_digits
 from tap_callcap.sandbox.call import CALL_FIELDS
 from tap_callcap.sandbox.filters import FILTER_NAMES
 from tap_callcap.sandbox.world import MEDIUMS
 
 if TYPE_CHECKING:
-    from sandbox.asking import Open
+    from support.sandbox_requests import Open
     from tap_callcap.sandbox import Call, Callcap
 
 CENTRAL = ZoneInfo("US/Central")
@@ -22,7 +22,7 @@ Coerce = Callable[["Call"], object]
 
 
 def csr_of(call: Call) -> object:
-    """Return who took a call."""
+    """Return the id of the call taker, None without one."""
     return call["callsurance"]["csr"]["id"] if call["callsurance"] else None
 
 
@@ -166,7 +166,7 @@ def test_a_filter_finds_what_it_says(
     params: dict[str, str],
     reading: Coerce,
 ) -> None:
-    """A filter finds exactly the calls that a plain reading of its description names."""
+    """A filter finds exactly the calls that its description names."""
     meant = {call["call_id"] for call in calls if reading(call)}
     found = ids_found(callcap, **params)
     assert len(found) == len(set(found))
@@ -175,7 +175,7 @@ def test_a_filter_finds_what_it_says(
 
 
 def test_the_filter_on_call_takers(callcap: Callcap, calls: list[Call]) -> None:
-    """`search_csr` takes several ids, of which one may be unknown."""
+    """`search_csr` takes several ids; one of them may be unknown."""
     csr = next(csr_of(call) for call in calls[1:] if csr_of(call))
     found = ids_found(callcap, search_csr=f"{csr},999999999")
     assert set(found) == {call["call_id"] for call in calls if csr_of(call) == csr}
@@ -201,7 +201,7 @@ def test_a_term_that_is_a_number_is_compared_by_digits(callcap: Callcap, calls: 
 
 
 def test_all_is_no_restriction(callcap: Callcap, calls: list[Call]) -> None:
-    """`all`, an empty text and a maximum of 600 seconds or more limit nothing."""
+    """`all`, an empty text and a maximum of 600 seconds or more filter nothing."""
     found = ids_found(
         callcap,
         conversation_type="all",
@@ -214,13 +214,13 @@ def test_all_is_no_restriction(callcap: Callcap, calls: list[Call]) -> None:
 
 
 def test_every_filter_has_a_reading() -> None:
-    """No filter is left without a test of its own."""
+    """Every filter has a test."""
     tested = {name for params, _ in READINGS.values() for name in params}
     assert FILTER_NAMES - tested == {"search_csr"}
 
 
 def test_a_call_without_sections_passes_no_filter_on_them(open_callcap: Open) -> None:
-    """What a call does not have cannot match, and does not break the search or its order."""
+    """A call without a value does not match a filter on it, and breaks neither search nor order."""
     bare: Call = {
         **dict.fromkeys(CALL_FIELDS),
         "call_id": "1_1",

@@ -1,4 +1,4 @@
-"""The made-up calls: the same by the same seed, and like those of a real office."""
+"""The made-up calls are reproducible, and distributed as in a real office."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from sandbox.asking import NOW
+from support.sandbox_requests import NOW
 from tap_callcap.sandbox import VENDOR_EXAMPLE, Call, made_up_calls
 
 START = NOW - timedelta(days=3 * 365)
@@ -43,7 +43,7 @@ def test_the_same_seed_makes_the_same_calls() -> None:
 
 
 def test_ids_are_unique() -> None:
-    """No id comes twice, and ids look like the vendor's."""
+    """Ids are unique, and have the vendor's format."""
     assert len({call["call_id"] for call in many()}) == 8000
     assert all(call["call_id"].count(":") == 2 for call in many())
 
@@ -62,14 +62,14 @@ def test_times_are_in_range_and_in_order() -> None:
 
 
 def test_a_call_that_would_end_later_is_in_progress() -> None:
-    """No call ends after the range; one that still goes on then has no end yet."""
+    """No call ends after the range; a call in progress then has no end."""
     calls = made_up_calls(300, start=NOW - timedelta(minutes=10), end=NOW)
     assert all(call["end_datetime"] < NOW for call in calls if call["end_datetime"])
     assert 20 < sum(call["action"] == "In Progress" for call in calls) < 280
 
 
 def test_every_call_has_every_field() -> None:
-    """Calls have the vendor's fields, and sections of the vendor's shape where there are any."""
+    """Calls have the vendor's fields, and their sections have the shape of the vendor's."""
     for call in many():
         assert call.keys() == VENDOR_EXAMPLE.keys()
         for name, section in call.items():
@@ -81,7 +81,7 @@ def test_every_call_has_every_field() -> None:
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_some_calls_have_it_and_some_do_not(name: str) -> None:
-    """What is optional is there on some calls only."""
+    """Optional sections are present on some calls only."""
     there = sum(call[name] is not None for call in many())
     assert 50 < there < 7990
 
@@ -103,7 +103,7 @@ def test_edits_come_late_and_some_very_late() -> None:
 
 
 def test_people_call_again_and_have_names_of_all_kinds() -> None:
-    """Some callers call more than once; names have letters beyond ASCII; some are unknown."""
+    """Some callers call more than once; some names are not ASCII; some are unknown."""
     callers = Counter(id(call["caller"]) for call in many())
     names = {call["caller"]["name"] for call in many()}
     assert max(callers.values()) > 3
@@ -112,8 +112,8 @@ def test_people_call_again_and_have_names_of_all_kinds() -> None:
     assert len(names) > 2000
 
 
-def test_what_calls_weigh() -> None:
-    """A call is about 3.5 KB of JSON as the vendor's is; a few have notes of 100 KB."""
+def test_the_size_of_calls() -> None:
+    """A call is about 3.5 KB of JSON, as the vendor's example; a few have notes of 100 KB."""
     encode = msgspec.json.Encoder(decimal_format="number").encode
     sizes = [len(encode(call)) for call in many()]
     assert 3000 < sum(sizes) / len(sizes) < 4000
@@ -121,7 +121,7 @@ def test_what_calls_weigh() -> None:
 
 
 def test_numbers_are_whole_or_decimal() -> None:
-    """No number is a float, so that each is written with the digits that it has."""
+    """No number is a float, so that each keeps its digits."""
 
     def kinds(value: object) -> set[type]:
         if isinstance(value, dict):
@@ -135,7 +135,7 @@ def test_numbers_are_whole_or_decimal() -> None:
 
 
 def test_the_vendors_example_is_there_when_it_fits() -> None:
-    """The example is the first call of a range that holds it, and counts as one."""
+    """The example is the first call of a range that includes it, and counts as one."""
     start = datetime(2020, 1, 1, tzinfo=timezone.utc)
     assert made_up_calls(3, start=start, end=NOW)[0] is VENDOR_EXAMPLE
     assert len(made_up_calls(3, start=start, end=NOW)) == 3
@@ -144,7 +144,7 @@ def test_the_vendors_example_is_there_when_it_fits() -> None:
 
 
 def test_odd_ranges() -> None:
-    """No calls are none, a second is a range, and nothing is not."""
+    """Zero calls and a range of one second are possible, an empty range is an error."""
     assert made_up_calls(0, start=START, end=NOW) == []
     (call,) = made_up_calls(1, start=NOW, end=NOW + timedelta(seconds=1))
     assert call["start_datetime"] == call["last_modified"] == NOW

@@ -1,4 +1,4 @@
-"""Pages of a search: together they are the search, and no page is more or less."""
+"""The pages of a search are a partition of its calls."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.asking import ALWAYS, asked, body, ids_found
+from support.sandbox_requests import ALWAYS, asked, body, ids_found
 
 if TYPE_CHECKING:
-    from sandbox.asking import Open
+    from support.sandbox_requests import Open
     from tap_callcap.sandbox import Call, Callcap
 
 ORDERS = ("newest", "oldest", "account", "callerid", "callername", "callsurance")
@@ -30,7 +30,7 @@ ORDERS = ("newest", "oldest", "account", "callerid", "callername", "callsurance"
     action=st.sampled_from(("", "ans", "missed", "blocked")),
 )
 def test_pages_are_a_partition(callcap: Callcap, show: int, order: str, action: str) -> None:
-    """Read to its last page, a search has each of its calls once, in order, and says how many."""
+    """The pages up to the last one have each call once, in order, and the total is right."""
     params = {"order": order, "search_action": action, "show": str(show)}
     first = body(callcap, **{**ALWAYS, **params})["pagination"]
     found = ids_found(callcap, **params)
@@ -53,7 +53,7 @@ def test_pagination_says_what_is_on_the_page(callcap: Callcap) -> None:
 
 
 def test_ties_are_stable(open_callcap: Open, calls: list[Call]) -> None:
-    """Calls with equal sort keys come by call_id, whatever way they were found."""
+    """Calls with equal sort keys are ordered by call_id, whatever the filters."""
     tied = [{**calls[0], "call_id": str(number)} for number in (3, 1, 2)]
     callcap = open_callcap(tied)
     assert ids_found(callcap, order="oldest") == ["1", "2", "3"]
@@ -68,7 +68,7 @@ def test_ties_are_stable(open_callcap: Open, calls: list[Call]) -> None:
 
 
 def test_shuffled_ties(open_callcap: Open, calls: list[Call]) -> None:
-    """Shuffled, ties change their order from one answer to the next, and nothing else does."""
+    """With `shuffled`, only ties change their order from one answer to the next."""
     tied = [{**calls[0], "call_id": str(number)} for number in range(20)]
     later = {**calls[1], "call_id": "later"}
     callcap = open_callcap([*tied, later], ties="shuffled")
@@ -78,6 +78,14 @@ def test_shuffled_ties(open_callcap: Open, calls: list[Call]) -> None:
     assert (one.index("later"), two.index("later")) in {(0, 0), (20, 20)}
     again = open_callcap([*tied, later], ties="shuffled")
     assert ids_found(again, order="oldest") == one
+
+
+def test_ties_by_page(open_callcap: Open, calls: list[Call]) -> None:
+    """With `by_page`, a page has the same order again, and another page another order."""
+    callcap = open_callcap([{**calls[0], "call_id": str(n)} for n in range(20)], ties="by_page")
+    one, again = (ids_found(callcap, show="20") for _ in range(2))
+    assert one == again
+    assert set(one) > set(ids_found(callcap, show="10"))
 
 
 @pytest.mark.parametrize(
@@ -107,21 +115,21 @@ def test_a_page_beyond_the_last(
 
 @pytest.mark.parametrize("switch", ["empty", "last", "400", "404"])
 def test_the_last_page_is_not_beyond(open_callcap: Open, switch: str) -> None:
-    """Whatever comes after it, the last page itself brings its calls."""
+    """The last page itself always has its calls."""
     callcap = open_callcap(page_beyond_last=switch)
     content = body(callcap, **{**ALWAYS, "show": "400", "page": "3"})
     assert content["pagination"]["records_returned"] == 100
 
 
 def test_a_deep_page_is_refused(open_callcap: Open) -> None:
-    """With `max_page` the last allowed page comes, the next one is a 400."""
+    """With `max_page` the last allowed page is answered, the next one is a 400."""
     callcap = open_callcap(max_page=3)
     assert asked(callcap, **{**ALWAYS, "show": "10", "page": "3"}).status == 200
     assert asked(callcap, **{**ALWAYS, "show": "10", "page": "4"}).status == 400
 
 
 def test_a_ceiling_on_what_a_search_finds(open_callcap: Open) -> None:
-    """With `max_total` the first calls of the order are found, and the others not even counted."""
+    """With `max_total` the first calls of the order are found, and the others are not counted."""
     callcap = open_callcap(max_total=25)
     content = body(callcap, **{**ALWAYS, "show": "10", "page": "3"})
     assert content["pagination"]["total_records"] == 25
@@ -129,7 +137,7 @@ def test_a_ceiling_on_what_a_search_finds(open_callcap: Open) -> None:
 
 
 def test_a_smaller_page_than_asked(open_callcap: Open) -> None:
-    """With `show_cap` a page is silently smaller, and the pages are still the whole search."""
+    """With `show_cap` pages are smaller than requested, and together still the whole search."""
     callcap = open_callcap(show_cap=70)
     content = body(callcap, **ALWAYS)
     assert content["pagination"]["show"] == len(content["call"]) == 70
@@ -139,7 +147,7 @@ def test_a_smaller_page_than_asked(open_callcap: Open) -> None:
 
 
 def test_a_search_sees_each_change_of_the_book(callcap: Callcap, calls: list[Call]) -> None:
-    """An answer is never older than the book, although searches are remembered."""
+    """An answer is never older than the book, although results are cached."""
     before = ids_found(callcap)
     callcap.book.delete(before[0])
     assert ids_found(callcap) == before[1:]
@@ -148,7 +156,7 @@ def test_a_search_sees_each_change_of_the_book(callcap: Callcap, calls: list[Cal
 
 
 def test_many_searches_are_answered_as_the_first(callcap: Callcap) -> None:
-    """What is forgotten about an old search is found again."""
+    """A search that has left the cache gives the same calls again."""
     first = ids_found(callcap, corporate_id="1001")
     for location in range(20):
         ids_found(callcap, location_id=str(location))

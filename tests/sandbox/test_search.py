@@ -9,13 +9,22 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sandbox.asking import ALWAYS, EVERYTHING, NOW, asked, body, ids_found, major_of, only_digits
+from support.sandbox_requests import (
+    ALWAYS,
+    EVERYTHING,
+    NOW,
+    asked,
+    body,
+    ids_found,
+    major_of,
+    only_digits,
+)
 from tap_callcap.sandbox.call import CALL_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.asking import Open
+    from support.sandbox_requests import Open
     from tap_callcap.sandbox import Call, Callcap
 
 CENTRAL = ZoneInfo("US/Central")
@@ -64,7 +73,7 @@ CENTRAL = ZoneInfo("US/Central")
     ids=lambda params: ",".join(f"{name}={text}" for name, text in params.items()),
 )
 def test_a_wrong_parameter_is_refused(callcap: Callcap, params: dict[str, str]) -> None:
-    """A value that is not documented is answered with a 400 in JSON that says what is wrong."""
+    """A value that is not documented is answered with a 400 whose JSON says what is wrong."""
     answer = asked(callcap, **params)
     assert answer.status == 400
     assert answer.body.startswith(b'{"status":"error","message":"')
@@ -98,7 +107,7 @@ def test_calls_come_in_order(
     key: Callable[[Call], object],
     is_descending: bool,
 ) -> None:
-    """Each order sorts all calls as its description says."""
+    """Each order sorts all calls as documented."""
     keys = [key(callcap.book[call_id]) for call_id in ids_found(callcap, order=order)]
     assert keys == sorted(keys, reverse=is_descending)  # type: ignore[type-var]
     assert len(keys) == len(callcap.book)
@@ -111,16 +120,16 @@ def test_the_newest_come_first_unless_asked_otherwise(callcap: Callcap) -> None:
     assert [c["call_id"] for c in first["call"]] == ids_found(callcap, order="newest")[:50]
 
 
-def test_the_date_trap(callcap: Callcap, calls: list[Call]) -> None:
-    """A search for edits that sends no dates silently sees calls of yesterday and today only."""
-    trapped = body(callcap, search_last_modified_start="2026-03-10", show="1000")
+def test_dates_default_to_yesterday_and_today(callcap: Callcap, calls: list[Call]) -> None:
+    """Without dates, a search by last_modified finds only calls of yesterday and today."""
+    limited = body(callcap, search_last_modified_start="2026-03-10", show="1000")
     yesterday = datetime(2026, 3, 14, tzinfo=CENTRAL)
     meant = {
         call["call_id"]
         for call in calls
         if yesterday <= call["start_datetime"] < datetime(2026, 3, 16, tzinfo=CENTRAL)
     }
-    assert {call["call_id"] for call in trapped["call"]} == meant
+    assert {call["call_id"] for call in limited["call"]} == meant
     free = ids_found(callcap, search_last_modified_start="2026-03-10")
     assert set(free) > meant
 
@@ -147,7 +156,7 @@ def test_a_range_by_name(
     first: str,
     last: str,
 ) -> None:
-    """A shortcut stands for its days in the search's zone, and the dates besides do not count."""
+    """A `search_range` means its days in the zone of the search, and overrides the dates."""
     meant = {
         call["call_id"]
         for call in calls
@@ -191,7 +200,7 @@ def test_dates_and_edits_are_combined(callcap: Callcap) -> None:
 
 
 def test_dates_are_days_of_the_search_zone(callcap: Callcap, calls: list[Call]) -> None:
-    """Both dates are whole days, the last one included, wherever the search's zone puts them."""
+    """Both dates are whole days of the zone of the search, and the last one is included."""
     tokyo = ZoneInfo("Asia/Tokyo")
     params = {"search_startdate": "2026-03-10", "search_enddate": "2026-03-12"}
     found = ids_found(callcap, search_timezone="Asia/Tokyo", **params)
@@ -206,7 +215,7 @@ def test_dates_are_days_of_the_search_zone(callcap: Callcap, calls: list[Call]) 
 
 
 def test_last_modified_is_compared_by_the_minute(callcap: Callcap, calls: list[Call]) -> None:
-    """Without switches the minutes of both ends are included, and both filters are combined."""
+    """By default both limits are included, as whole minutes."""
     moment = sorted(call["last_modified"] for call in calls)[400]
     minute = f"{moment:%Y-%m-%d %H:%M}"
     found = ids_found(
@@ -265,14 +274,14 @@ BASIC = {
     ],
 )
 def test_detail_chooses_the_fields(callcap: Callcap, detail: str | None, more: set[str]) -> None:
-    """Basic fields always come, the others where `detail` names them; `all` is not everything."""
+    """Basic fields are always shown, others if `detail` names them; `all` does not include all."""
     params = {} if detail is None else {"detail": detail}
     for call in body(callcap, **ALWAYS, **params)["call"]:
         assert set(call) == BASIC | more
 
 
 def test_everything_shows_the_whole_call(callcap: Callcap) -> None:
-    """The longest `detail` shows every field of the vendor's example as the page prints it."""
+    """With every word of `detail`, the vendor's example has all fields of the vendor's page."""
     content = body(callcap, call_id="987654_23_11_19_2012_17:07:29_12", detail=EVERYTHING)
     (call,) = content["call"]
     assert call["start_datetime"] == "2020-09-01 09:07:15"
@@ -291,6 +300,6 @@ def test_decimals_keep_their_digits(callcap: Callcap) -> None:
 
 
 def test_a_call_id_needs_no_dates(callcap: Callcap) -> None:
-    """`call_id` finds an old call without dates, and nothing when there is no such call."""
+    """`call_id` finds an old call without dates, and nothing if there is no such call."""
     assert body(callcap, call_id="987654_23_11_19_2012_17:07:29_12")["call"]
     assert body(callcap, call_id="1")["call"] == []

@@ -1,4 +1,4 @@
-"""Callcap over HTTP, as a context manager and as a command."""
+"""The sandbox over HTTP, as a context manager and as a command."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from urllib.parse import urlencode, urlsplit
 
 from click.testing import CliRunner
 
-from sandbox.asking import ALWAYS
+from support.sandbox_requests import ALWAYS
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Sandbox, Switches
 from tap_callcap.sandbox.__main__ import main
+from tap_callcap.sandbox.switches import SWITCHES
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,7 +31,7 @@ COMMAND = (sys.executable, "-m", "tap_callcap.sandbox")
 
 
 class Reply:
-    """What came back over HTTP."""
+    """An HTTP answer."""
 
     def __init__(self, connection: HTTPConnection) -> None:
         """Read the whole answer."""
@@ -58,7 +59,7 @@ def fetched(
 
 
 def test_the_api_is_served(callcap: Callcap) -> None:
-    """Over HTTP comes what the API answers, with its own Date and nobody's Server header."""
+    """Answers are served over HTTP, with the API's own Date and without a Server header."""
     with Sandbox(callcap) as sandbox:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v2", sandbox.url)
         reply = fetched(sandbox.url, "/v2/get/calls/", ALWAYS)
@@ -84,7 +85,7 @@ def test_a_parameter_given_twice_is_a_list(callcap: Callcap) -> None:
 
 
 def test_a_sandbox_of_a_book_and_switches() -> None:
-    """A sandbox opens a Callcap for a book, and puts one that it is given into a switch."""
+    """A sandbox makes a Callcap for a book, and sets switches on a Callcap that it is given."""
     book = CallBook([VENDOR_EXAMPLE])
     switches = Switches(date_header=False)
     with Sandbox(book, switches=switches) as sandbox:
@@ -95,7 +96,7 @@ def test_a_sandbox_of_a_book_and_switches() -> None:
 
 
 def test_the_books_can_be_seen_and_time_advanced(callcap: Callcap) -> None:
-    """Outside the API are the truth in UTC, and a way to let time pass."""
+    """Two more paths show all calls in UTC and move the clock on."""
     with Sandbox(callcap) as sandbox:
         truth = fetched(sandbox.url, "/sandbox/truth").json
         wish = b'{"minutes": 60, "new_calls": 5, "edits": 20}'
@@ -130,13 +131,13 @@ def command(*options: str) -> Generator[subprocess.Popen[str]]:
 
 
 def test_the_command_serves_until_it_is_stopped() -> None:
-    """The command says where it is, serves there, and stops at Ctrl-C without a traceback."""
+    """The command prints its address, serves there, and stops at Ctrl-C without a traceback."""
     options = ("--calls=50", "--api-key=sandbox", "--switch=utc=refused", "--live=1")
     with command(*options) as process:
         assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(5)]
-        url = said[0].split()[-1]
-        assert f"TAP_CALLCAP_API_URL={url} TAP_CALLCAP_API_KEY=sandbox" in "".join(said)
+        lines = [process.stdout.readline() for _ in range(5)]
+        url = lines[0].split()[-1]
+        assert f"TAP_CALLCAP_API_URL={url} TAP_CALLCAP_API_KEY=sandbox" in "".join(lines)
         found = fetched(url, "/v2/get/calls/", ALWAYS)
         refused = fetched(url, "/v2/get/calls/", {"search_timezone": "UTC"})
         process.send_signal(signal.SIGINT)
@@ -152,13 +153,13 @@ def test_the_command_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uvicorn.Server.run", lambda _, sockets: [s.close() for s in sockets])
     plain = CliRunner().invoke(main, ["--port", "0", "--calls", "0"])
     assert plain.exit_code == 0
-    assert "Callcap with 0 made-up calls" in plain.output
+    assert "Serving 0 made-up calls" in plain.output
     six = CliRunner().invoke(main, ["--port", "0", "--host", "::1", "--calls", "1"])
     assert "http://[::1]:" in six.output or "Cannot listen on ::1" in six.output
 
 
 def test_the_command_stops_at_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupt is the way to stop, and no error."""
+    """An interrupt stops the command without an error."""
 
     def interrupted(_: object, sockets: list[socket.socket]) -> None:
         sockets[0].close()
@@ -171,18 +172,22 @@ def test_the_command_stops_at_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_command_lists_the_switches() -> None:
-    """`--switches` lists every switch with what it takes."""
+    """`--switches` lists every switch with its values and its description."""
     result = CliRunner().invoke(main, ["--switches"])
     assert result.exit_code == 0
-    assert len(result.output.splitlines()) == len(Switches.choices())
+    lines = result.output.splitlines()
+    assert [line.split(" = ")[0] for line in lines if line[0] != " "] == list(SWITCHES)
+    assert "empty_search = list | null | missing | last_page_0 | 404 | 204" in lines
+    assert "    The zone of the login, used if a request names none." in lines
 
 
 def test_wrong_options_are_one_line() -> None:
-    """A wrong switch and a taken port are one line each that says what to do."""
+    """A wrong switch and a port in use are errors of one line that says what to do."""
     switch = CliRunner().invoke(main, ["--switch", "utc=maybe"])
     assert switch.exit_code == 1
     assert switch.output == (
-        "Error: The switch utc cannot be 'maybe': it takes accepted, refused, ignored, alias\n"
+        "Error: The switch utc cannot be 'maybe': it takes accepted, refused, ignored, alias "
+        "(Invalid enum value 'maybe')\n"
     )
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

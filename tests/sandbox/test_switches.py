@@ -1,4 +1,4 @@
-"""Each switch does what its docstring says, and each one is tested."""
+"""Each switch does what its description says, and each one is tested."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.asking import ALWAYS, EVERYTHING, NOW, asked, body, ids_found
+from support.sandbox_requests import ALWAYS, EVERYTHING, NOW, asked, body, ids_found
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Switches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sandbox.asking import Open
+    from support.sandbox_requests import Open
     from tap_callcap.sandbox import Answer, Call
 
 UTC = timezone.utc
@@ -36,7 +36,7 @@ BARE: Call = {
 
 
 def around_the_minute() -> list[Call]:
-    """Return calls modified before, at the start of, within, at the end of and after 10:04."""
+    """Return calls modified before 10:04, at its start, within it, at its end and after it."""
     seconds = {"9:59": -1, "4:00": 0, "4:01": 1, "4:30": 30, "4:59": 59, "5:00": 60}
     return [
         {**VENDOR_EXAMPLE, "call_id": name, "last_modified": MINUTE + timedelta(seconds=offset)}
@@ -88,7 +88,7 @@ DIFFERENCES: Mapping[str, tuple[object, str, Mapping[str, str]]] = {
 
 
 def answers_in(switches: Switches, path: str, params: Mapping[str, str]) -> list[Answer | float]:
-    """Return two answers to the same request, and how long they took together."""
+    """Return two answers to the same request, and the seconds slept for both."""
     book = CallBook(
         [
             VENDOR_EXAMPLE,
@@ -107,16 +107,16 @@ def answers_in(switches: Switches, path: str, params: Mapping[str, str]) -> list
 
 
 @pytest.mark.parametrize("switch", [field.name for field in dataclasses.fields(Switches)])
-def test_every_mood_makes_a_difference(switch: str) -> None:
-    """No switch is without effect, and none is without a place in this table."""
+def test_every_switch_makes_a_difference(switch: str) -> None:
+    """Every switch has an effect, and an entry in the table."""
     value, path, params = DIFFERENCES[switch]
     limited = (
         Switches(requests_per_minute=1) if switch in {"rate_window", "retry_after"} else Switches()
     )
     plain = answers_in(limited, path, params)
     changes: dict[str, Any] = {switch: value}
-    moody = answers_in(dataclasses.replace(limited, **changes), path, params)
-    assert moody != plain
+    switched = answers_in(dataclasses.replace(limited, **changes), path, params)
+    assert switched != plain
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_empty_search(
     status: int,
     content: dict[str, object] | None,
 ) -> None:
-    """A search without results is answered in the six ways that come to mind."""
+    """A search without results is answered in one of six ways."""
     answer = asked(open_callcap(empty_search=switch), **NOTHING)
     assert answer.status == status
     if content is None:
@@ -159,7 +159,7 @@ def test_an_empty_search(
     ],
 )
 def test_the_minute_of_a_start(open_callcap: Open, switch: str, found: set[str]) -> None:
-    """The minute given as start belongs to the search, or does not."""
+    """The minute given as start is included, or is not."""
     callcap = open_callcap(around_the_minute(), start_minute=switch)
     params = {"search_last_modified_start": "2026-01-05 10:04", "search_timezone": "UTC"}
     assert set(ids_found(callcap, **params)) == found
@@ -176,7 +176,7 @@ def test_the_minute_of_a_start(open_callcap: Open, switch: str, found: set[str])
     ],
 )
 def test_the_minute_of_an_end(open_callcap: Open, switch: str, found: set[str]) -> None:
-    """The minute given as end belongs to the search, does not, or only with its first second."""
+    """The minute given as end is included, is not, or only with its first second."""
     callcap = open_callcap(around_the_minute(), end_minute=switch)
     params = {"search_last_modified_end": "2026-01-05 10:04", "search_timezone": "UTC"}
     assert set(ids_found(callcap, **params)) == found
@@ -193,14 +193,14 @@ def test_the_minute_of_an_end(open_callcap: Open, switch: str, found: set[str]) 
     ],
 )
 def test_utc(open_callcap: Open, switch: str, echoed: str, start: str) -> None:
-    """UTC is obeyed, obeyed under another name, or passed over; the echo says which."""
+    """UTC is used, used under another name, or ignored; the echo says which."""
     content = body(open_callcap(utc=switch), ONE, search_timezone="UTC")
     assert content["search"]["timezone"] == echoed
     assert content["call"][0]["start_datetime"] == start
 
 
 def test_refused_zones(open_callcap: Open) -> None:
-    """Refused zones, UTC under any of its names too, are a 400; others are obeyed."""
+    """Refused zones, and UTC under any of its names, are a 400; others are used."""
     callcap = open_callcap(utc="refused", refused_timezones=frozenset({"US/Arizona"}))
     for zone in ("UTC", "Etc/UTC", "Zulu", "US/Arizona"):
         assert asked(callcap, ONE, search_timezone=zone).status == 400
@@ -219,7 +219,7 @@ def test_no_echo_of_the_zone(open_callcap: Open) -> None:
     [("none", None), ("seconds", "48"), ("date", "Sun, 15 Mar 2026 17:43:10 GMT")],
 )
 def test_too_many_requests(calls: list[Call], switch: str, retry_after: str | None) -> None:
-    """A request too many within a minute is a 429, until the minute is over."""
+    """Too many requests within a minute are a 429, until the minute is over."""
     switches = Switches(requests_per_minute=2, retry_after=switch)  # type: ignore[arg-type]  # parametrized
     callcap = Callcap(CallBook(calls), switches=switches, clock=lambda: NOW)
     assert asked(callcap, ONE).status == 200
@@ -252,13 +252,13 @@ def test_too_many_requests(calls: list[Call], switch: str, retry_after: str | No
     ],
 )
 def test_a_range_too_long(open_callcap: Open, params: dict[str, str], status: int) -> None:
-    """`max_range_days` limits last_modified where it is filtered, the dates otherwise."""
+    """`max_range_days` limits last_modified if it is filtered, otherwise the dates."""
     callcap = open_callcap(max_range_days=3)
     assert asked(callcap, **{**ALWAYS, **params}).status == status
 
 
 def test_edits_show_up_late(open_callcap: Open) -> None:
-    """Until `visible_after` has passed, an edit shows the version before, a new call nothing."""
+    """Until `visible_after` has passed, an edit shows the old version, a new call nothing."""
     old = {**VENDOR_EXAMPLE, "revenue": 1}
     callcap = open_callcap([old], visible_after=timedelta(minutes=10))
     call_id = old["call_id"]
@@ -267,7 +267,7 @@ def test_edits_show_up_late(open_callcap: Open) -> None:
     callcap.book.add({**old, "call_id": "new", "start_datetime": NOW, "last_modified": NOW})
 
     def shown() -> tuple[list[int], list[int]]:
-        """Return the revenues that a search and a single call show."""
+        """Return the revenues that a search and a request for the single call show."""
         found = body(callcap, **ALWAYS)["call"]
         one = body(callcap, ONE)["call"]
         return [call["revenue"] for call in found], [call["revenue"] for call in one]
@@ -285,7 +285,7 @@ def test_edits_show_up_late(open_callcap: Open) -> None:
 
 
 def test_a_single_call(open_callcap: Open) -> None:
-    """A single call comes in a list, as an object, or beside the status."""
+    """A single call is in a list, an object, or at the top level."""
     listed, alone, top = (
         body(open_callcap(single_call=switch), ONE) for switch in ("list", "object", "top_level")
     )
@@ -295,7 +295,7 @@ def test_a_single_call(open_callcap: Open) -> None:
 
 
 def test_what_is_absent(open_callcap: Open) -> None:
-    """A field without a value is null, missing, or empty as its kind is."""
+    """A field without a value is null, missing, or empty."""
     null, missing, empty = (
         body(open_callcap([BARE], absent=switch), "/get/calls/bare/", detail=EVERYTHING)["call"][0]
         for switch in ("null", "missing", "empty")
@@ -334,7 +334,7 @@ def test_coldfusion(open_callcap: Open) -> None:
 
 
 def test_unknown_fields(open_callcap: Open) -> None:
-    """Fields that nobody announced come at the top, in objects, and in objects of lists."""
+    """Undocumented fields come at the top level, in objects, and in objects in lists."""
     callcap = open_callcap([VENDOR_EXAMPLE], unknown_fields=True)
     (call,) = body(callcap, **{**ALWAYS, "detail": EVERYTHING})["call"]
     assert set(call) - set(VENDOR_EXAMPLE) == {"queue_seconds", "ai_topics"}
@@ -345,14 +345,14 @@ def test_unknown_fields(open_callcap: Open) -> None:
 
 
 def test_callsaver_with_all_only(open_callcap: Open) -> None:
-    """`callsaver` comes always, or as a part of `all`."""
+    """`callsaver` is always shown, or only with `all`."""
     callcap = open_callcap([VENDOR_EXAMPLE], callsaver_detail="with_all")
     assert "callsaver" in body(callcap, ONE)["call"][0]
     assert "callsaver" not in body(callcap, ONE, detail="notes")["call"][0]
 
 
-def test_latency_is_between_the_look_and_the_date(calls: list[Call]) -> None:
-    """The book is looked into before the latency, and the Date is stamped after it."""
+def test_latency_is_between_reading_and_the_date(calls: list[Call]) -> None:
+    """The book is read before the latency, and the Date is taken after it."""
     time = [NOW]
 
     def sleep(seconds: float) -> None:

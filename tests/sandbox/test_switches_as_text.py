@@ -1,18 +1,20 @@
-"""Switches written as text, for the command line."""
+"""Switches as text, for the command line."""
 
 from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tap_callcap.sandbox import BadSwitchError, Switches
+from tap_callcap.sandbox.switch_texts import parse_switches, switch_list
 
 
-def test_moods_from_text() -> None:
-    """Every kind of switch can be written as text."""
-    assert Switches.parse(
+def test_switches_from_text() -> None:
+    """Every type of switch can be given as text."""
+    assert parse_switches(
         [
             "utc=refused",
             "max_range_days=30",
@@ -48,26 +50,38 @@ def test_moods_from_text() -> None:
         ("latency=long", "it takes a number"),
         ("zone_echo=perhaps", "it takes true or false"),
         ("visible_after=soon", "it takes seconds, or a duration such as PT5M"),
-        ("show_cap=0", "must be at least 1"),
-        ("latency=-1", "must be at least 0"),
+        ("show_cap=0", "Expected `int` >= 1"),
+        ("latency=-1", "Expected `float` >= 0"),
         ("login_timezone=Wichita", "'Wichita' is not a timezone"),
     ],
 )
-def test_a_wrong_mood_is_named(pair: str, message: str) -> None:
-    """A switch that cannot be is refused in one line that says what can."""
+def test_a_wrong_switch_is_named(pair: str, message: str) -> None:
+    """A wrong name or value is refused in one line that names the valid ones."""
     with pytest.raises(BadSwitchError) as caught:
-        Switches.parse([pair])
+        parse_switches([pair])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "switches",
+    [{"utc": "maybe"}, {"show_cap": 0}, {"latency": -1}, {"login_timezone": "Wichita"}],
+)
+def test_values_are_checked_without_text_too(switches: dict[str, Any]) -> None:
+    """A wrong value is refused however the switches are made."""
+    with pytest.raises(BadSwitchError, match=f"The switch {next(iter(switches))} cannot be"):
+        Switches(**switches)
+
+
 def test_the_list_of_switches() -> None:
-    """Each switch is listed with its default first."""
-    listed = Switches.choices()
+    """Each switch is listed with its default first, and with a description."""
+    listed = {name: accepted for name, accepted, _ in switch_list()}
     assert list(listed) == [field.name for field in dataclasses.fields(Switches)]
     assert listed["utc"].startswith("accepted | ")
     assert listed["zone_echo"] == "true | false"
     assert listed["unknown_fields"] == "false | true"
     assert listed["visible_after"] == "0 (seconds)"
+    assert listed["refused_timezones"] == "names, separated by commas"
     assert listed["max_page"] == "none"
     assert listed["login_timezone"] == "US/Central"
+    assert all(description.endswith(".") for _, _, description in switch_list())

@@ -1,4 +1,4 @@
-"""Local times over clock changes."""
+"""Wall times around clock changes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.asking import body, ids_found
+from support.sandbox_requests import body, ids_found
 from tap_callcap.sandbox import VENDOR_EXAMPLE
 from tap_callcap.sandbox.zones import local_text, span_of_walls
 
 if TYPE_CHECKING:
-    from sandbox.asking import Open
+    from support.sandbox_requests import Open
 
 UTC = timezone.utc
 CENTRAL = ZoneInfo("US/Central")
@@ -37,7 +37,7 @@ PASSES = {
     ],
 )
 def test_wall_times_over_a_clock_change(moment: datetime, text: str) -> None:
-    """Times skip an hour in spring and repeat one in autumn, and carry no offset."""
+    """Wall times skip an hour in spring and repeat one in autumn, and have no offset."""
     assert local_text(moment, CENTRAL) == text
 
 
@@ -64,13 +64,13 @@ def test_all_datetimes_are_in_the_zone_of_the_search(open_callcap: Open) -> None
         ("second", "end", {"before", "first", "second"}),
     ],
 )
-def test_a_border_in_a_repeated_hour(
+def test_a_limit_in_a_repeated_hour(
     open_callcap: Open,
     switch: str,
     side: str,
     found: set[str],
 ) -> None:
-    """A border of 01:30 stands for its wall time, or for one of the two passes."""
+    """A limit of 01:30 means its wall time, or one of its two instants."""
     some = [
         {**VENDOR_EXAMPLE, "call_id": name, "last_modified": moment}
         for name, moment in PASSES.items()
@@ -91,7 +91,7 @@ def test_a_span_compares_wall_times(
     length: timedelta,
     moment: datetime,
 ) -> None:
-    """An instant is in a span just when its wall time is between the span's two."""
+    """An instant is in a span if and only if its wall time is between the two of the span."""
     span = span_of_walls(first, first + length, zone)
     wall = moment.astimezone(zone).replace(tzinfo=None)
     assert (moment in span) == (first <= wall < first + length)
@@ -107,7 +107,7 @@ def test_a_span_compares_wall_times_near_a_clock_change(
     length: int,
     seconds: int,
 ) -> None:
-    """The same where it is hardest: around the repeated hour."""
+    """The same around the repeated hour."""
     first = datetime(2025, 11, 1, 23) + timedelta(minutes=minutes)  # noqa: DTZ001 - a wall time
     end = first + timedelta(minutes=length)
     moment = datetime(2025, 11, 2, 3, tzinfo=UTC) + timedelta(seconds=seconds)

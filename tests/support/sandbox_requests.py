@@ -1,4 +1,4 @@
-"""Ways to ask a Callcap and to read a call, and the moment at which the tests stand still."""
+"""Requests to a Callcap, and the fixed time of the sandbox's tests."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ EVERYTHING = "all,notes,demographics,scorecards,import,summaries,sentiment"
 ALWAYS = {"search_startdate": "2000-01-01", "search_enddate": "2030-01-01", "show": "1000"}
 
 Open = Callable[..., Callcap]
-"""The fixture `open_callcap`: opens a Callcap over all calls or those given, with switches."""
+"""The type of the fixture `open_callcap`."""
 
 
 def asked(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Answer:
-    """Ask with the right key."""
+    """Return the answer to a request with the right key."""
     return callcap.answer(f"/v2{path}", params, "Bearer sandbox")
 
 
 def body(callcap: Callcap, path: str = "/get/calls/", **params: str) -> Any:
-    """Ask for what must be a 200, and return its JSON."""
+    """Return the JSON of an answer, which must be a 200."""
     answer = asked(callcap, path, **params)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
@@ -42,7 +42,7 @@ def ids_found(callcap: Callcap, **params: str) -> list[str]:
 
 
 def major_of(call: Call) -> int:
-    """Return the number of a call's rating, 0 without one."""
+    """Return the id of a call's rating, 0 without one."""
     return call["callsurance"]["major"]["id"] if call["callsurance"] else 0
 
 

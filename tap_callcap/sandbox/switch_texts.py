@@ -1,0 +1,82 @@
+"""Switches as text: parse `name=value`, and list what each switch accepts."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from tap_callcap.sandbox.switches import SWITCHES, BadSwitchError, Switches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_TYPES: Final[Mapping[str, Any]] = get_type_hints(Switches)
+_EXPECTED: Final[Mapping[object, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    timedelta: "seconds, or a duration such as PT5M",
+}
+
+
+def parse_switches(pairs: Iterable[str]) -> Switches:
+    """Return the switches that texts such as `utc=refused` set.
+
+    A duration is in seconds (`300`) or ISO 8601 (`PT5M`); the items of a set are separated by
+    commas. Raises BadSwitchError for a wrong name or value.
+    """
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            msg = f"The switch {pair!r} has no value: write it as name=value"
+            raise BadSwitchError(msg)
+        if name not in SWITCHES:
+            msg = f"There is no switch {name!r}: choose from {', '.join(SWITCHES)}"
+            raise BadSwitchError(msg)
+        given = text.split(",") if get_origin(_TYPES[name]) is frozenset else text
+        try:
+            values[name] = msgspec.convert(given, SWITCHES[name], strict=False)
+        except msgspec.ValidationError as error:
+            expected = _expected(_TYPES[name])
+            msg = f"The switch {name} cannot be {text!r}: it takes {expected} ({error})"
+            raise BadSwitchError(msg) from error
+    return Switches(**values)
+
+
+def switch_list() -> list[tuple[str, str, str]]:
+    """Return for each switch its name, the values it accepts (default first), its description."""
+    return [
+        (
+            field.name,
+            _accepted(_TYPES[field.name], field.default),
+            SWITCHES[field.name].__metadata__[-1].description,
+        )
+        for field in fields(Switches)
+    ]
+
+
+def _choices(kind: Any) -> list[str]:  # noqa: ANN401 - an annotation has no type
+    return [each for each in get_args(kind) if isinstance(each, str)]
+
+
+def _expected(kind: Any) -> str:  # noqa: ANN401 - an annotation has no type
+    kinds = {kind, *get_args(kind)}
+    return ", ".join(_choices(kind)) or next(
+        text for known, text in _EXPECTED.items() if known in kinds
+    )
+
+
+def _accepted(kind: Any, default: object) -> str:  # noqa: ANN401 - an annotation has no type
+    values = _choices(kind) or (["true", "false"] if kind is bool else [])
+    if values:
+        first = str(default).lower()
+        return " | ".join(sorted(values, key=lambda value: value != first))
+    if isinstance(default, frozenset):
+        return "names, separated by commas"
+    if isinstance(default, timedelta):
+        return f"{default.total_seconds():g} (seconds)"
+    return "none" if default is None else f"{default}"
