@@ -17,7 +17,7 @@ DOCUMENT = CHECKOUT / "docs" / "targets.md"
 BEGIN = "<!-- matrix: from a run (pytest -m e2e --write-matrix) -->"
 END = "<!-- matrix: end -->"
 NEWEST = (
-    "Read the newest row of each call, [as queries do](warehouse.md#where-rows-are-only-added)."
+    "Read the newest row of each call, [as this view does](warehouse.md#append-only-targets)."
 )
 COLUMNS = {
     "loads": "loads",

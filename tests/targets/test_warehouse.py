@@ -109,10 +109,10 @@ def is_missed(call: Call) -> bool:
 
 
 def answer_rates(calls: list[Call]) -> Answer:
-    """Return campaign, hour, calls and the share of answered ones."""
+    """Return campaign, hour, calls answered or missed, and the share of answered ones."""
     groups: dict[tuple[Any, int], list[bool]] = defaultdict(list)
     for call in calls:
-        if direction_of(call) == "inbound":
+        if call["action"] in {"Answer", "Hangup", "Busy"} and direction_of(call) == "inbound":
             hour = call["start_datetime"].astimezone(CHICAGO).hour
             name = at(call, "accounts", "campaign", "name")
             groups[name, hour].append(call["action"] == "Answer")
@@ -188,7 +188,7 @@ def revenues(calls: list[Call]) -> Answer:
 
 
 QUESTIONS: dict[str, Callable[[list[Call]], Answer]] = {
-    "Which share of calls is answered, by campaign and hour?": answer_rates,
+    "What share of calls is answered, by campaign and hour?": answer_rates,
     "What does an answered call cost, by campaign?": costs,
     "Who books the most appointments?": bookings,
     "Which missed calls are returned within the hour?": returns,
@@ -257,7 +257,7 @@ def test_the_newest_of_added_rows_is_found(tmp_path: Path) -> None:
             sandbox.callcap.advance(timedelta(hours=1), edits=20)
             sandbox.callcap.advance(timedelta(minutes=10))
         load(loader, sandbox.url, tap={}, target={})
-    (view,) = queries_below("Where rows are only added")
+    (view,) = queries_below("Append-only targets")
     script = f"""
 import duckdb, json
 duckdb.execute("create view calls as from 'calls.jsonl'")
