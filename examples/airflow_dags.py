@@ -1,8 +1,8 @@
-"""Calls into PostgreSQL with Airflow: each hour what changed, and once all the years before.
+"""Load calls into PostgreSQL with Airflow: one backfill of past years, then the changes every hour.
 
-Lay load.sh beside this file. The workers need tap-callcap and target-postgres on their PATH, and in
-their environment TAP_CALLCAP_API_KEY, TARGET_POSTGRES_SQLALCHEMY_URL and STATES, a folder that they
-share. Run callcap_backfill first; then switch on callcap.
+Put load.sh into the folder of this file. The workers need tap-callcap and target-postgres on their
+PATH, and these environment variables: TAP_CALLCAP_API_KEY, TARGET_POSTGRES_SQLALCHEMY_URL, and
+STATES, a folder that all workers share. Run callcap_backfill once, then enable callcap.
 """
 
 from datetime import datetime, timezone
@@ -12,18 +12,18 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
 LOAD = f"{Path(__file__).with_name('load.sh')} $STATES/$SHARD.json target-postgres --config=ENV"
-YEARS = range(2020, 2026)  # callcap reads on from the end of the last one
+YEARS = range(2020, 2026)  # the DAG callcap starts where the last one ends
 
 common = {
     "start_date": datetime(2026, 1, 1, tzinfo=timezone.utc),
     "catchup": False,
     "max_active_runs": 1,
-    "default_args": {"retries": 2},  # a task that was killed goes on where it stopped
+    "default_args": {"retries": 2},  # a retry continues where the task stopped
 }
 
 
 def new_year(year: int) -> str:
-    """Return when a year begins."""
+    """Return the first instant of a year, in UTC."""
     return f"{year}-01-01T00:00:00Z"
 
 
@@ -40,7 +40,7 @@ with DAG("callcap_backfill", schedule=None, **common):
         task_id="year",
         bash_command=LOAD,
         append_env=True,
-        max_active_tis_per_dag=4,  # the API is the same for all of them
+        max_active_tis_per_dag=4,  # all tasks share the API's rate limit
     ).expand(
         env=[
             {

@@ -1,6 +1,6 @@
-"""The demo: made-up calls from the sandbox through Meltano into DuckDB, and then only the changes.
+"""Load made-up calls from the sandbox through Meltano into DuckDB, and then only the changes.
 
-Exits 1 where the warehouse does not hold what the sandbox has.
+Exits 1 if the warehouse and the sandbox differ.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 CALLS = 2000
 NEW_CALLS = 5
 EDITS = 20
-LOOKBACK = timedelta(minutes=10)  # the tap's default: so much each run reads again
-SETTLING = 5  # minutes; a run leaves the newest ones for the next
+LOOKBACK = timedelta(minutes=10)  # the tap's default; each run reads this time again
+SETTLING = 5  # minutes; longer than the lag, so that a run reads everything before
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
 VERSIONS = "select call_id, last_modified, _sdc_batched_at as written_at from callcap.calls"
@@ -38,7 +38,7 @@ NEWEST = """
 
 
 class DemoError(Exception):
-    """The demo did not go as it should; says how."""
+    """The demo found a wrong result; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Sandbox:
     address: str
 
     def advance(self, **what: int) -> None:
-        """Let so many `minutes` pass, with `new_calls` and `edits`."""
+        """Advance the sandbox's clock by `minutes`, with `new_calls` and `edits`."""
         body = json.dumps(what).encode()
         with urlopen(Request(f"{self.address}/sandbox/advance", data=body, method="POST")):
             pass
 
     def versions(self) -> dict[str, datetime]:
-        """Return when each call was last modified."""
+        """Return the last_modified of each call, by call_id."""
         with urlopen(f"{self.address}/sandbox/truth") as answer:
             calls = json.load(answer)
         return {call["call_id"]: instant(call["last_modified"]) for call in calls}
@@ -81,7 +81,7 @@ def running_sandbox() -> Generator[Sandbox, None, None]:
 
 
 def main() -> None:
-    """Load everything, let an hour pass in the sandbox, load the changes."""
+    """Load all calls, simulate an hour in the sandbox, load the changes."""
     folder = CHECKOUT / ".cache" / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -90,36 +90,36 @@ def main() -> None:
     with running_sandbox() as sandbox:
         sandbox.advance(minutes=SETTLING)
         project = MeltanoProject(folder, {"api_url": f"{sandbox.address}/v2", "api_key": "sandbox"})
-        step("Installing Meltano, the tap and target-duckdb: up to a minute the first time")
+        step("Installing Meltano, the tap and target-duckdb (up to a minute the first time)")
         project.install()
 
         step("Loading all calls: meltano run tap-callcap target-duckdb")
         first = load(project, sandbox, since=BEGINNING)
 
-        step(f"An hour passes in the sandbox, with {NEW_CALLS} new calls and {EDITS} edits")
+        step(f"Simulating an hour in the sandbox, with {NEW_CALLS} new calls and {EDITS} edits")
         sandbox.advance(minutes=60, new_calls=NEW_CALLS, edits=EDITS)
         sandbox.advance(minutes=SETTLING)
 
         step("Loading the changes: meltano run tap-callcap target-duckdb")
         load(project, sandbox, since=first - LOOKBACK)
-    print(f"\nBoth times the warehouse held what the sandbox has. It is in {project.warehouse}")
+    print(f"\nAfter both runs, warehouse and sandbox were equal. Warehouse: {project.warehouse}")
 
 
 def load(project: MeltanoProject, sandbox: Sandbox, *, since: datetime) -> datetime:
-    """Run the pipeline once, hold the warehouse against the sandbox, and show what came.
+    """Run the pipeline once, compare the warehouse with the sandbox, and print the result.
 
     Args:
         project: The Meltano project.
-        sandbox: What it reads from; stands still meanwhile.
-        since: From when on the calls must be that this run writes.
+        sandbox: The source; its clock stands still during the run.
+        since: The run must write exactly the calls that were modified from this instant on.
 
     Returns:
         The run's "data as of".
 
     Raises:
-        DemoError: If a call is missing or old in the warehouse, or the run wrote others than those.
+        DemoError: If warehouse and sandbox differ, or the run wrote other calls.
     """
-    began = datetime.now()  # noqa: DTZ005 - target-duckdb writes local times as they are
+    began = datetime.now()  # noqa: DTZ005 - target-duckdb writes local times without a zone
     seconds = time.monotonic()
     project.meltano("run", "tap-callcap", "target-duckdb")
     seconds = time.monotonic() - seconds
@@ -151,18 +151,18 @@ def load(project: MeltanoProject, sandbox: Sandbox, *, since: datetime) -> datet
 
 
 def instant(text: str) -> datetime:
-    """Return an ISO 8601 time in aware UTC; one without an offset is in UTC."""
+    """Parse an ISO 8601 time; without an offset it is UTC."""
     time_ = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return time_ if time_.tzinfo else time_.replace(tzinfo=timezone.utc)
 
 
 def step(text: str) -> None:
-    """Say what comes next."""
+    """Announce the next step."""
     print(f"\n==> {text}", flush=True)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows in columns as wide as they need."""
+    """Print rows as a table with aligned columns."""
     lines = [
         list(rows[0]),
         *(["" if value is None else str(value) for value in row.values()] for row in rows),

@@ -1,4 +1,4 @@
-"""A Meltano project over this checkout's meltano.yml, in a folder of its own."""
+"""A Meltano project in its own folder, with the meltano.yml of this checkout."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-# Settings of the caller that must not reach the project, and coverage's switch.
+# Environment variables that must not reach the project, by prefix.
 NOT_PASSED_ON = ("COVERAGE_", "MELTANO_", "TAP_CALLCAP_", "TARGET_", "VIRTUAL_ENV")
 
-# Runs where the loader is installed: the tap's own environment has no DuckDB.
+# Runs in the loader's environment, because the tap's environment has no DuckDB.
 READER = """
 import json, sys, duckdb
 with duckdb.connect(sys.argv[1], read_only=True) as database:
@@ -27,21 +27,21 @@ with duckdb.connect(sys.argv[1], read_only=True) as database:
 
 
 class MeltanoError(RuntimeError):
-    """A command failed; says which, and what it printed."""
+    """A command failed; the message has the command and its output."""
 
 
 class MeltanoProject:
-    """Meltano with the tap of this checkout and a warehouse in DuckDB, apart from all others."""
+    """A Meltano project with the tap of this checkout and its own DuckDB warehouse."""
 
     def __init__(
         self, folder: Path, settings: dict[str, str], variables: dict[str, str] | None = None
     ) -> None:
-        """Lay it out in an empty folder, or take one that has a meltano.yml.
+        """Create the project in an empty folder, or open one that has a meltano.yml.
 
         Args:
             folder: The folder.
-            settings: The tap's settings by name; those in the caller's environment do not count.
-            variables: Environment variables besides, such as loaders' settings.
+            settings: The tap's settings by name; those in the caller's environment are ignored.
+            variables: More environment variables, such as loaders' settings.
         """
         self.folder = folder
         self.warehouse = folder / "warehouse.duckdb"
@@ -50,7 +50,7 @@ class MeltanoProject:
             (folder / "meltano.yml").write_text(
                 definition.replace("pip_url: -e .", f"pip_url: -e '{CHECKOUT}'"), encoding="utf-8"
             )
-        # One for each Python, so that tests under another leave it alone.
+        # One for each Python version, so that tests with several versions do not share it.
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         self._home = CHECKOUT / ".cache" / f"meltano-{python}"
         self._environment = {
@@ -67,10 +67,10 @@ class MeltanoProject:
         self._environment |= variables or {}
 
     def install(self, *plugins: str) -> None:
-        """Install Meltano as uv.lock has it, and through it the tap and target-duckdb, or others.
+        """Install the Meltano version of uv.lock, and with it plugins.
 
         Args:
-            plugins: The plugins by their names, where these two are not meant.
+            plugins: Names of the plugins; the tap and target-duckdb by default.
         """
         self._run(
             *(str(CHECKOUT / "uvw"), "sync", "--locked", "--only-group", "meltano"),
@@ -80,7 +80,7 @@ class MeltanoProject:
         self.meltano("install", *(plugins or ("tap-callcap", "target-duckdb")))
 
     def meltano(self, *arguments: str) -> str:
-        """Run one of Meltano's commands, and return all that it printed.
+        """Run a Meltano command and return its output.
 
         Raises:
             MeltanoError: If it fails.
@@ -88,14 +88,14 @@ class MeltanoProject:
         return self._run(str(self._home / "bin" / "meltano"), *arguments)
 
     def data_as_of(self) -> datetime:
-        """Return the bookmark that the last run left, in aware UTC."""
+        """Return the bookmark of the last run, in aware UTC."""
         (file,) = self.folder.glob("state/*/state.json")
         state = json.loads(file.read_text(encoding="utf-8"))["completed"]["singer_state"]
         text: str = state["bookmarks"]["calls"]["replication_key_value"]
         return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """Return what the warehouse answers to a query; times as ISO 8601 text."""
+        """Return the result of a query, with times as ISO 8601 text."""
         python = self.folder / ".meltano" / "loaders" / "target-duckdb" / "venv" / "bin" / "python"
         answer: list[dict[str, Any]] = json.loads(
             self._run(str(python), "-c", READER, str(self.warehouse), query)

@@ -1,20 +1,24 @@
-"""Where the settings stand for people, from the code: README, meltano.yml and others.
+"""Generates the settings and filters in README, meltano.yml and other files from the code.
 
-To bring those files up to date: `PYTHONPATH=tests ./uvw run tests/support/written_settings.py`.
+To update these files, run `uv run tests/support/written_settings.py`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from support.written_filters import filters_table
 from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script, Python adds only this folder
+
+from support.written_filters import filters_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +30,13 @@ PROPERTIES: dict[str, JSONSchema] = SETTINGS["properties"]
 
 
 def type_of(setting: JSONSchema) -> str:
-    """Return the one type of a setting, null apart; `date-time` where it is one."""
+    """Return the type of a setting, without null; `date-time` for a date-time."""
     (kind,) = set(setting["type"]) - {"null"}
     return str(setting.get("format", kind))
 
 
 def readme_table() -> str:
-    """Return the settings as a table in Markdown."""
+    """Return the settings as a Markdown table."""
     lines = ["| Setting | Type | Default | Meaning |", "|---|---|---|---|"]
     for name, setting in PROPERTIES.items():
         default = f"`{setting['default']}`" if "default" in setting else "none"
@@ -45,7 +49,7 @@ def readme_table() -> str:
     return "\n".join(lines)
 
 
-KINDS = {  # Meltano's words
+KINDS = {  # names of types in Meltano
     "array": "array",
     "boolean": "boolean",
     "date-time": "date_iso8601",
@@ -73,7 +77,7 @@ def hub_settings() -> str:
 
 
 def meltano_settings() -> str:
-    """Return the same, indented for their place in meltano.yml."""
+    """Return the settings as Meltano defines them, indented for meltano.yml."""
     return indent(hub_settings(), "    ")
 
 
@@ -100,7 +104,7 @@ WRITTEN = {
     "docs/filters.md": filters_table,
     "docs/meltano-hub.yml": hub_settings,
 }
-"""The files, each with what it says between its two markers."""
+"""The generated files, and the function that returns the text between their two markers."""
 
 MARKED = re.compile(
     r"(?P<begin>^[^\n]*settings: from the code[^\n]*\n)"
@@ -111,15 +115,15 @@ MARKED = re.compile(
 
 
 def brought_up_to_date(file: str) -> str:
-    """Return the text of a file as it should be."""
+    """Return the text of a file with its generated part updated."""
     text = (CHECKOUT / file).read_text(encoding="utf-8")
     section = WRITTEN[file]()
-    gap = "\n" if file.endswith(".md") else ""  # Markdown parts a table from a comment
+    gap = "\n" if file.endswith(".md") else ""  # Markdown needs it between comment and table
     updated, count = MARKED.subn(
         lambda found: f"{found['begin']}{gap}{section}\n{gap}{found['end']}", text
     )
     if count != 1:
-        msg = f"{file} has {count} places for the settings between markers, and should have one"
+        msg = f"{file} has {count} pairs of markers for generated text; it needs exactly one"
         raise ValueError(msg)
     return updated
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 DOCUMENT = CHECKOUT / "docs" / "targets.md"
 BEGIN = "<!-- matrix: from a run (pytest -m e2e --write-matrix) -->"
 END = "<!-- matrix: end -->"
-NEWEST = (
-    "Read the newest row of each call, [as this view does](warehouse.md#append-only-targets)."
-)
+NEWEST = "Read the newest row of each call, [as this view does](warehouse.md#append-only-targets)."
 COLUMNS = {
     "loads": "loads",
     "equal": "equal, field by field",
