@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk.exceptions import FatalAPIError
@@ -14,6 +14,7 @@ from support.fault_server import FaultServer, answer, good
 from support.histories import DirectClient
 from tap_callcap.api import client as client_module
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
+from tap_callcap.sandbox.switch_texts import switch_values
 from tap_callcap.singer.incremental import TEST_RETRY_BUDGET
 from tap_callcap.streams import CallsStream
 from tap_callcap.tap import TapCallcap
@@ -49,7 +50,7 @@ def told(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(record.getMessage() for record in caplog.records)
 
 
-@pytest.mark.parametrize("empty_search", get_args(Switches.__annotations__["empty_search"]))
+@pytest.mark.parametrize("empty_search", switch_values("empty_search"))
 def test_an_empty_account_passes(empty_search: str, caplog: pytest.LogCaptureFixture) -> None:
     """However an API says that there are no calls, a key without calls works."""
     caplog.set_level(logging.INFO)

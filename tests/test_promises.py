@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from support.histories import BEGINNING, History, live_through, random_history, read_with_tap
 from support.running import bookmark_of, expected_record, run_command, run_tap, state_at
 from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Sandbox, Switches, made_up_calls
+from tap_callcap.sandbox.switch_texts import switch_values
 from tap_callcap.sync import replication
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ NIGHTS = {
 }
 
 
-@pytest.mark.parametrize("repeated_hour", get_args(Switches.__annotations__["repeated_hour"]))
+@pytest.mark.parametrize("repeated_hour", switch_values("repeated_hour"))
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("night", [0, 1], ids=["spring", "autumn"])
 def test_promise_5_utc(zone: str, night: int, repeated_hour: Any) -> None:

@@ -59,6 +59,11 @@ def switch_list() -> list[tuple[str, str, str]]:
     ]
 
 
+def switch_values(name: str) -> list[str]:
+    """Return the values of a switch that accepts one of several texts."""
+    return _choices(_TYPES[name])
+
+
 def _choices(kind: Any) -> list[str]:  # noqa: ANN401 - an annotation has no type
     return [each for each in get_args(kind) if isinstance(each, str)]
 

@@ -1,7 +1,7 @@
 """The switches: one for each question that the API's documentation leaves open."""
 
 # The annotations are evaluated at run time: they check values, and parse values given as text.
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -158,15 +158,14 @@ class Switches:
 
     def __post_init__(self) -> None:
         """Check each value against its annotation."""
-        types = get_type_hints(type(self), include_extras=True)
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name, kind in SWITCHES.items():
+            value = getattr(self, name)
             try:
-                msgspec.convert(value, types[field.name])
-                if field.name.endswith("_timezone") and value is not None:
+                msgspec.convert(value, kind)
+                if name.endswith("_timezone") and value is not None:
                     zone_named(value)
             except ValueError as error:  # msgspec.ValidationError is one
-                msg = f"The switch {field.name} cannot be {value!r}: {error}"
+                msg = f"The switch {name} cannot be {value!r}: {error}"
                 raise BadSwitchError(msg) from error
 
 

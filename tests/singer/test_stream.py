@@ -7,7 +7,7 @@ import json
 from contextlib import redirect_stdout, suppress
 from datetime import timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +23,7 @@ from support.running import discovered, lines_of, state_at
 from support.seeded import SEEDED
 from tap_callcap.records.schema import load_schema
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Switches, made_up_calls
+from tap_callcap.sandbox.switch_texts import switch_values
 from tap_callcap.streams import CallsStream
 from tap_callcap.tap import TapCallcap
 
@@ -105,8 +106,8 @@ def messages_of(tap_class: type[TapCallcap], callcap: Callcap, **options: Any) -
     deselected=st.frozensets(st.sampled_from(BREADCRUMBS), max_size=5),
     switches=st.builds(
         Switches,
-        dialect=st.sampled_from(get_args(Switches.__annotations__["dialect"])),
-        absent=st.sampled_from(get_args(Switches.__annotations__["absent"])),
+        dialect=st.sampled_from(switch_values("dialect")),
+        absent=st.sampled_from(switch_values("absent")),
         unknown_fields=st.booleans(),
     ),
     has_state=st.booleans(),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from random import Random
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.running import bookmark_of, run_tap
 from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
+from tap_callcap.sandbox.switch_texts import switch_values
 from tap_callcap.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def versions(runs: Iterable[Run]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("page_size", [3, 1000])
-@pytest.mark.parametrize("end_minute", get_args(Switches.__annotations__["end_minute"]))
-@pytest.mark.parametrize("start_minute", get_args(Switches.__annotations__["start_minute"]))
+@pytest.mark.parametrize("end_minute", switch_values("end_minute"))
+@pytest.mark.parametrize("start_minute", switch_values("start_minute"))
 def test_the_years_together_equal_one_run(
     page_size: int, start_minute: Any, end_minute: Any
 ) -> None:
