@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
-from support.fast_time import FastTime
+from support.fast_time import fast_time
 from support.fault_server import FaultServer, answer, good
 from support.histories import DirectClient
-from tap_callcap.api import client as client_module
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.sandbox.switch_texts import switch_values
 from tap_callcap.singer.incremental import TEST_RETRY_BUDGET
@@ -107,20 +106,20 @@ def test_a_clock_that_is_far_off_is_an_error(hours: int) -> None:
         (answer(404), "check api_url"),
         (answer(301), "set api_url to its new address"),
         (answer(400), "set timezone to one Callcap knows"),
-        (answer(200, "<html>"), "it is no JSON object"),
+        (answer(200, "<html>"), "the answer is no JSON object"),
         (answer(200, '{"status": "success"}'), "check that api_url is the address of API v2"),
         (answer(404, '{"status": "x"}'), "Callcap answered 404 to GET /v2/get/accounts/"),
         (good(headers={"Date": "Tue, 24 Nov 2020 10:00:00 GMT"}), "Callcap's clock says 2020-11"),
     ],
     ids=["key", "login", "address", "moved", "zone", "HTML", "envelope", "never 200", "clock"],
 )
-def test_each_failure_says_what_to_do(
-    act: Any, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_failure_says_what_to_do(act: Any, words: str) -> None:
     """Whatever does not work ends in one line, after half a minute at most."""
-    clock = FastTime()
-    monkeypatch.setattr(client_module, "time", clock)
-    with FaultServer(after=act) as server, pytest.raises(FatalAPIError) as caught:
+    with (
+        fast_time() as clock,
+        FaultServer(after=act) as server,
+        pytest.raises(FatalAPIError) as caught,
+    ):
         stream_of(api_url=server.url).check()
     assert words in str(caught.value)
     assert sum(clock.slept) <= TEST_RETRY_BUDGET.total_seconds()

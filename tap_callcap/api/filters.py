@@ -1,8 +1,8 @@
-"""The API's own search parameters, as filters: their table, their JSON Schema, their checks. Pure.
+"""The filters of a search: their table, their JSON Schema, and their checks. Pure.
 
-Every filter is a parameter of the vendor's page by its own name. Values are compared as the text
-that stands in the query; where the API takes a list, so do they: as an array, as text that commas
-part, or as a single value.
+Each filter is a search parameter of the API, under its own name. Its value becomes the text that
+the query holds. Where the API takes a list, a filter takes an array, a text with commas, or a
+single value.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, date, timedelta
+from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias
 
-from tap_callcap.instants import FIRST_DAY, MINUTE
+from tap_callcap.instants import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from tap_callcap.records.schema import JSONSchema
 
 FilterValue: TypeAlias = "str | float | bool | list[str | float]"
-"""A filter as the config has it."""
+"""The value of a filter in the config."""
 
-DAY = timedelta(days=1)
-NO_MAXIMUM = 600  # seconds; to the API a search_duration_max from here on is none
+# The days on which calls began are always sent: by default the API means one day in the past to
+# today, and so leaves out older calls that were edited. Imported calls may have any date, and
+# those without one the zero date of a database: 1900-01-01, or 1969-12-31 in the United States.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2099, 12, 31)
+NO_MAXIMUM = 600  # seconds; the API ignores a search_duration_max from here on
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a filter takes: in words, the types of one value in JSON, and its text as a pattern."""
+    """The values that a filter takes.
+
+    `words` describe them, `types` are those of one value in JSON, `pattern` matches its text.
+    """
 
     words: str
     types: tuple[str, ...]
@@ -40,7 +46,7 @@ class Kind:
 
     @property
     def schema(self) -> JSONSchema:
-        """What JSON Schema can say of it."""
+        """These values as JSON Schema, as far as that is possible."""
         if not self.is_list:
             return {"type": [*self.types, "null"]}
         return {"type": ["array", *self.types, "null"], "items": {"type": list(self.types)}}
@@ -60,12 +66,16 @@ def _numbers(first: int, last: int) -> Kind:
 
 
 ID = Kind("a number", ("integer", "string"), r"[0-9]{1,18}")
-IDS = Kind("a list of numbers, or numbers that commas part", ID.types, ID.pattern, is_list=True)
+IDS = Kind("a list of numbers, or numbers separated by commas", ID.types, ID.pattern, is_list=True)
 SECONDS = Kind("a whole number of seconds", ("integer", "string"), r"[0-9]{1,9}")
-DAYS = Kind("a day, such as 2024-01-31", ("string",), r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DAY = Kind(
+    f"a day from {FIRST_DAY} to {LAST_DAY - timedelta(days=1)}, such as 2024-01-31",
+    ("string",),
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+)
 FLAG = Kind("true or false", ("boolean", "integer", "string"), r"[01]|true|false")
-TEXT = Kind("a text on one line", ("string", "integer"), r"[^\x00-\x1f\x7f]+")
-PHONE = Kind("a telephone number or a part of one", TEXT.types, r"[ ()+./-]*[0-9][0-9 ()+./-]*")
+TEXT = Kind("text on one line", ("string", "integer"), r"[^\x00-\x1f\x7f]+")
+PHONE = Kind("a telephone number, or part of one", TEXT.types, r"[ ()+./-]*[0-9][0-9 ()+./-]*")
 RANGE = _one_of(
     "custom",
     *("today", "yesterday", "week", "last7days", "monthtodate", "lastmonth"),
@@ -84,89 +94,108 @@ class Filter:
 
 
 FILTERS: dict[str, Filter] = {
-    "corporate_id": Filter("Corporate", "Id of the corporate account that calls belong to.", ID),
-    "division_id": Filter("Divisions", "Ids of the divisions that calls belong to.", IDS),
-    "location_id": Filter("Locations", "Ids of the locations that calls belong to.", IDS),
-    "campaign_id": Filter("Campaigns", "Ids of the campaigns that calls came by.", IDS),
+    "corporate_id": Filter("Corporate account", "Only calls of this corporate account (id).", ID),
+    "division_id": Filter("Divisions", "Only calls of these divisions (ids).", IDS),
+    "location_id": Filter("Locations", "Only calls of these locations (ids).", IDS),
+    "campaign_id": Filter("Campaigns", "Only calls of these campaigns (ids).", IDS),
     "search_range": Filter(
         "Range of days",
-        "Days on which calls began, counted from the day of the run. Only with FULL_TABLE, and "
-        "without search_startdate and search_enddate.",
+        "Only calls that began in this period, counted from the day of the run. Needs FULL_TABLE; "
+        "cannot be combined with search_startdate or search_enddate.",
         RANGE,
     ),
-    "search_startdate": Filter("First day", "First day on which calls began, in timezone.", DAYS),
+    "search_startdate": Filter(
+        "First day", "Only calls that began on or after this day, in timezone.", DAY
+    ),
     "search_enddate": Filter(
-        "Last day", "Last day on which calls began, in timezone; later than search_startdate.", DAYS
+        "Last day",
+        "Only calls that began on or before this day, in timezone. It must be after "
+        "search_startdate.",
+        DAY,
     ),
     "search_daysofweek": Filter(
         "Days of the week",
-        "Days of the week on which calls began, in timezone: 1 is Sunday, 7 is Saturday.",
+        "Only calls that began on these days of the week, in timezone: 1 is Sunday, 7 is Saturday.",
         _numbers(1, 7),
     ),
-    "search_duration_min": Filter("Shortest", "Seconds that calls lasted at least.", SECONDS),
+    "search_duration_min": Filter(
+        "Minimum duration", "Only calls that lasted at least this many seconds.", SECONDS
+    ),
     "search_duration_max": Filter(
-        "Longest",
-        f"Seconds that calls lasted at most; more than search_duration_min. {NO_MAXIMUM} and more "
-        "are no maximum.",
+        "Maximum duration",
+        "Only calls that lasted at most this many seconds. It must be more than "
+        f"search_duration_min; Callcap ignores {NO_MAXIMUM} and more.",
         SECONDS,
     ),
     "search_action": Filter(
         "Actions",
-        "How calls ended: ans were answered, missed met a busy line or nobody, blocked came from a "
-        "blocked number, inprogress have not ended.",
+        "Only calls that ended this way: ans (answered), missed (busy or no answer), blocked (from "
+        "a blocked number), inprogress (not ended yet).",
         _some_of("ans", "missed", "blocked", "inprogress"),
     ),
     "search_feature": Filter(
         "Features",
-        "What calls had to do with: outbound were made from here, callsaver were worked to win a "
-        "lost caller back, webmatch were matched with a visit of a website, callconnect began by a "
-        "click, callsurance were rated by an analyst.",
+        "Only calls with one of these features: outbound (made by the company), callsaver "
+        "(followed up to win back a lost caller), webmatch (matched with a website visit), "
+        "callconnect (started by a click), callsurance (rated by an analyst).",
         _some_of("outbound", "callsaver", "webmatch", "callconnect", "callsurance"),
     ),
     "conversation_type": Filter(
         "Conversations",
-        "Whether phone calls, text conversations or all come.",
+        "Only phone calls (call), only text conversations (text), or both (all).",
         _one_of("all", "call", "text"),
     ),
-    "search_medium": Filter("Media", "Ids of the media of campaigns.", IDS),
+    "search_medium": Filter("Media", "Only calls of campaigns in these media (ids).", IDS),
     "search_major": Filter(
         "Ratings",
-        "How Callsurance rated calls: 1 positive, 2 negative, 3 neutral, 4 filtered, 0 not rated.",
+        "Only calls with these Callsurance ratings: 1 positive, 2 negative, 3 neutral, 4 filtered, "
+        "0 not rated.",
         _numbers(0, 4),
     ),
-    "search_csr": Filter("Call takers", "Ids of the call takers (CSRs).", IDS),
+    "search_csr": Filter("Call takers", "Only calls of these call takers (ids of CSRs).", IDS),
     "search_callsaver_status": Filter(
-        "Callsaver outcomes", "What Callsaver came to: 1 saved, 2 not saved.", _numbers(1, 2)
+        "Callsaver outcomes",
+        "Only calls with these Callsaver outcomes: 1 saved, 2 not saved.",
+        _numbers(1, 2),
     ),
     "search_evaluation_change_status": Filter(
         "Change requests",
-        "What became of the request to change a call's rating.",
+        "Only calls with a request to change their rating that has this status.",
         _one_of("approved", "denied", "pending"),
     ),
     "search_revenue_entered": Filter(
-        "Revenue entered", "Whether calls have a revenue (true, 1) or none yet (false, 0).", FLAG
+        "Revenue entered",
+        "Only calls with a revenue (true or 1), or only those without (false or 0).",
+        FLAG,
     ),
     "search_term": Filter(
-        "Term",
-        "Text in a campaign's name, in telephone numbers, notes and more; Callcap may change where "
-        "it looks.",
+        "Search term",
+        "Only calls with this text in the name of the campaign, telephone numbers, notes or other "
+        "fields; Callcap decides which.",
         TEXT,
     ),
-    "search_caller_id": Filter("Caller's number", "Number of the caller, or a part of it.", PHONE),
-    "search_destination": Filter(
-        "Destination", "Number that calls were put through to, or a part of it.", PHONE
+    "search_caller_id": Filter(
+        "Caller's number", "Only calls from this number, or from numbers that contain it.", PHONE
     ),
-    "search_reference_id": Filter("Reference", "Reference that imported calls came with.", TEXT),
+    "search_destination": Filter(
+        "Destination number",
+        "Only calls put through to this number, or to numbers that contain it.",
+        PHONE,
+    ),
+    "search_reference_id": Filter(
+        "Reference", "Only imported calls with this reference of their source.", TEXT
+    ),
     "search_direction": Filter(
         "Direction",
-        "Whether calls came in, went out, or stayed within the company.",
+        "Only calls that came in (inbound), went out (outbound) or stayed within the company "
+        "(internal), or all.",
         _one_of("all", "inbound", "outbound", "internal"),
     ),
     "search_location_external_id": Filter(
-        "Location's own id", "Id that the company itself gave to a location.", TEXT
+        "External location id", "Only calls of the location with this id in your own system.", TEXT
     ),
     "search_division_external_id": Filter(
-        "Division's own id", "Id that the company itself gave to a division.", TEXT
+        "External division id", "Only calls of the division with this id in your own system.", TEXT
     ),
 }
 
@@ -175,15 +204,15 @@ NOT_FILTERS = {
     "search_last_modified_end": "set end_date instead",
     "search_timezone": "set timezone instead",
     "call_id": "set call_ids instead",
-    "order": "records come in the order of its windows",
+    "order": "the order of records is fixed",
     "page": "every page is read",
     "show": "set page_size instead",
     "detail": "select properties in the catalog instead",
 }
-"""The search parameters that the tap itself needs, and what to do instead of setting them."""
+"""The search parameters that the tap sets itself, and what to do instead."""
 
 DAY_FILTERS = frozenset({"search_startdate", "search_enddate", "search_daysofweek", "search_range"})
-"""Those whose meaning hangs on the zone in which the API is asked."""
+"""The filters whose meaning depends on the zone of the request."""
 
 
 def filters_schema() -> JSONSchema:
@@ -204,29 +233,29 @@ def demand(name: str) -> str:
 
 
 def unknown(name: str) -> str:
-    """What is wrong with a filter that there is not."""
+    """The error for a name that is no filter."""
     if name in NOT_FILTERS:
-        return f"is the tap's own: {NOT_FILTERS[name]}"
+        return f"is set by the tap itself: {NOT_FILTERS[name]}"
     near = get_close_matches(name, FILTERS, n=1)
-    hint = f"did you mean {near[0]}?" if near else "--about lists those that there are"
+    hint = f"did you mean {near[0]}?" if near else "--about lists all filters"
     return f"is unknown: {hint}"
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The filters of a run, by their names as texts of the query."""
+    """The filters of a run: names and texts as the query has them."""
 
     texts: Mapping[str, str]
 
     @classmethod
     def from_config(cls, given: Mapping[str, FilterValue | None] | None) -> Filters:
-        """The filters of a config without problems; null is not set."""
+        """The filters of a valid config; null means not set."""
         texts = {
             name: ",".join(dict.fromkeys(_parts(name, value)))
             for name, value in (given or {}).items()
             if value is not None
         }
-        if texts.get("search_range") == "custom":  # the word for none
+        if texts.get("search_range") == "custom":  # means no range
             del texts["search_range"]
         return cls(texts)
 
@@ -237,22 +266,19 @@ class Filters:
 
     @property
     def speak_of_days(self) -> bool:
-        """Whether they would mean other calls in another zone."""
+        """Whether they would match other calls in another zone."""
         return not DAY_FILTERS.isdisjoint(self.texts)
 
-    def query(self, last_day: date) -> dict[str, str]:
-        """Their part of a query, up to `last_day` where they have no last day of their own.
-
-        The days are always sent, because the API means yesterday and today by none.
-        """
+    @property
+    def query(self) -> dict[str, str]:
+        """Their part of a query; without a range it always has a first and a last day."""
         if self.is_relative:
             return dict(self.texts)
-        start = self.texts.get("search_startdate", FIRST_DAY.isoformat())
-        end = max(last_day, date.fromisoformat(start) + DAY)
-        return {"search_startdate": start, "search_enddate": end.isoformat(), **self.texts}
+        first, last = FIRST_DAY.isoformat(), LAST_DAY.isoformat()
+        return {"search_startdate": first, "search_enddate": last, **self.texts}
 
     def fingerprint(self, zone: ZoneInfo) -> dict[str, str]:
-        """What tells these filters from others, without what they say: it may be about people."""
+        """Digests that tell these filters from others; the values may be personal data."""
         meant = {
             name: [*sorted(text.split(",")), *([zone.key] if name in DAY_FILTERS else [])]
             for name, text in self.texts.items()
@@ -263,9 +289,9 @@ class Filters:
         }
 
     def warnings(self) -> Iterator[str]:
-        """What the API makes of them that a user may not expect."""
+        """What the API does with them that a user may not expect."""
         if int(self.texts.get("search_duration_max", "0")) >= NO_MAXIMUM:
-            yield f"filters.search_duration_max of {NO_MAXIMUM} and more is no maximum to Callcap"
+            yield f"Callcap ignores filters.search_duration_max from {NO_MAXIMUM} on: remove it"
 
 
 NO_FILTERS = Filters({})
@@ -274,18 +300,18 @@ NO_FILTERS = Filters({})
 def filter_problems(
     given: Mapping[str, FilterValue | None], lag: timedelta
 ) -> Iterator[tuple[str, str]]:
-    """Names of filters, and what is wrong with them that no schema can say.
+    """Names of filters, and what is wrong with them beyond their schema.
 
     Args:
-        given: The filters, of the types that their schema wants.
+        given: The filters, valid against their schema.
         lag: How much of the newest time a run leaves out.
     """
-    is_whole = True
+    is_valid = True
     for name, value in given.items():
         if value is not None and not _fits(name, value):
-            is_whole = False
+            is_valid = False
             yield name, demand(name)
-    if is_whole:
+    if is_valid:
         yield from _contradictions(Filters.from_config(given), lag)
 
 
@@ -293,36 +319,36 @@ def _contradictions(filters: Filters, lag: timedelta) -> Iterator[tuple[str, str
     texts = filters.texts
     start, end = texts.get("search_startdate", FIRST_DAY.isoformat()), texts.get("search_enddate")
     if end is not None and start >= end:
-        yield "search_enddate", f"must be after search_startdate, {FIRST_DAY} when that is not set"
+        yield "search_enddate", f"must be after search_startdate, which is {FIRST_DAY} if not set"
     least, most = texts.get("search_duration_min", "0"), texts.get("search_duration_max")
     if most is not None and int(least) >= int(most):
-        yield "search_duration_max", "must be more than search_duration_min, 0 when that is not set"
+        yield "search_duration_max", "must be more than search_duration_min, which is 0 if not set"
     if not filters.is_relative:
         return
     if days := {"search_startdate", "search_enddate"}.intersection(texts):
-        yield "search_range", f"leaves no room for {' and '.join(sorted(days))}: remove one of them"
+        yield "search_range", f"cannot be combined with {' and '.join(sorted(days))}: remove one"
     minutes = re.fullmatch(r"last([0-9]+)minutes", texts["search_range"])
     if minutes and int(minutes[1]) * MINUTE <= lag + MINUTE:
-        yield "search_range", "finds nothing: lag_minutes and one minute more are left out"
+        yield "search_range", "finds nothing: its minutes must be more than lag_minutes plus 1"
 
 
 def _fits(name: str, value: FilterValue) -> bool:
     kind = FILTERS[name].kind
     parts = _parts(name, value)
     return bool(parts) and all(
-        re.fullmatch(kind.pattern, part) and (kind is not DAYS or _is_day(part)) for part in parts
+        re.fullmatch(kind.pattern, part) and (kind is not DAY or _is_day(part)) for part in parts
     )
 
 
 def _is_day(text: str) -> bool:
     try:
-        return MINYEAR < date.fromisoformat(text).year < MAXYEAR
+        return FIRST_DAY <= date.fromisoformat(text) < LAST_DAY
     except ValueError:
         return False
 
 
 def _parts(name: str, value: FilterValue) -> list[str]:
-    """The values of a filter as texts; one, unless it takes a list."""
+    """The values of a filter as texts: one, unless it takes a list."""
     kind = FILTERS[name].kind
     values = value if isinstance(value, list) else [value]
     texts = [_text(each) for each in values]
@@ -332,7 +358,7 @@ def _parts(name: str, value: FilterValue) -> list[str]:
 
 
 def _text(value: str | float) -> str:
-    """A single value as text: 5.0 is an integer to JSON Schema, true is a word."""
+    """A single value as text; JSON Schema takes 5.0 for an integer."""
     if isinstance(value, str):
         return value.strip()
     return str(value).lower() if isinstance(value, bool) else str(int(value))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from decimal import InvalidOperation
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from msgspec.structs import asdict
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 from tap_callcap.api.errors import ForeignZoneError
-from tap_callcap.instants import UnreadableError, is_same_zone
+from tap_callcap.instants import UTC, UnreadableError, is_same_zone
 from tap_callcap.records.json import JSON, decode_json, is_decodable_in_parts
 from tap_callcap.records.shaper import decoded, version_of
 
@@ -218,13 +219,33 @@ class _PageBody(msgspec.Struct):
 _PAGE_DECODER = msgspec.json.Decoder(_PageBody)
 
 
-def scrub_message(vendor: Mapping[str, JSON]) -> str:
-    """`status` and `message` of the vendor's error, without what may speak of a person.
+def decode_object(body: bytes | bytearray, charset: str | None) -> dict[str, JSON]:
+    """The JSON object in `body`, or an empty one if `body` is anything else."""
+    try:
+        value = decode_answer(body, charset)
+    except (ValueError, LookupError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
-    Words in lower case are kept: no numbers, no addresses, and no names, which are capitalized.
+
+def header_instant(headers: Mapping[str, str], name: str) -> datetime | None:
+    """The instant in a header, in UTC; none if it cannot be parsed."""
+    try:
+        instant = parsedate_to_datetime(headers.get(name, ""))
+        return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def scrub_message(body: Mapping[str, JSON], key: str) -> str:
+    """`status` and `message` of the vendor's error, without the key and personal data.
+
+    Only lower-case words are kept: they hold no numbers, no addresses, and no names, which are
+    capitalized.
     """
-    said = " ".join(str(vendor.get(name) or "") for name in ("status", "message")).split()
-    safe = " ".join(word if _PLAIN_WORD.fullmatch(word) else "…" for word in said)
+    texts = [str(body.get(name) or "").replace(key, "…") for name in ("status", "message")]
+    words = " ".join(texts).split()
+    safe = " ".join(word if _PLAIN_WORD.fullmatch(word) else "…" for word in words)
     return f" ({safe[:200]})" if safe else ""
 
 

@@ -1,14 +1,36 @@
-"""When a request may start, and when it is tried again."""
+"""When a request may start, and when it is retried."""
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 import time
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import backoff
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+
+from tap_callcap.api.responses import header_instant
+from tap_callcap.instants import UTC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from datetime import timedelta
+
+T = TypeVar("T")
 
 LONGEST_BACKOFF = 60.0  # seconds between two tries, unless the server asks for more
-
-
 LONGEST_INTERVAL = 10.0  # seconds between two requests, however often the server says 429
+SLOW_DOWN = frozenset({429, 503})  # codes that are meant for every thread
+_ADVICE = {
+    None: "; check the network, api_url and HTTPS_PROXY",
+    429: "; lower concurrency or set requests_per_second",
+}
+
+logger = logging.getLogger("tap-callcap")
 
 
 class RateLimiter:
@@ -22,7 +44,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait(self) -> float:
-        """Return when this thread's request may start, with the monotonic time of that."""
+        """Wait until this thread's request may start; returns the monotonic time of its start."""
         while True:
             with self._lock:
                 now = time.monotonic()
@@ -32,18 +54,100 @@ class RateLimiter:
                 pause = self._next - now
             time.sleep(pause)  # meanwhile another thread may start first, or be slowed down
 
-    def slow_down(self, seconds: float, asked: float) -> None:
-        """Let no request start for `seconds`, and space those after it further apart."""
+    def slow_down(self, seconds: float, started: float) -> None:
+        """Let no request start for `seconds`, and space those after it further apart.
+
+        `started` is when the request started that the server refused.
+        """
         with self._lock:
             now = time.monotonic()
             self._next = max(self._next, now + seconds)
-            if asked >= self._slowed:  # once for those that were refused while in flight together
+            if started >= self._slowed:  # once for all that were in flight together
                 self._slowed = now
                 self._interval = min(
                     max(self._interval * 2, 0.1), max(LONGEST_INTERVAL, self._least)
                 )
 
     def speed_up(self) -> None:
-        """Come back towards the ceiling: a request succeeded."""
+        """Reduce the interval after a success, down to the least."""
         with self._lock:
             self._interval = max(self._least, self._interval * 0.9)
+
+
+class RetryPolicy:
+    """Runs requests under the rate limit, and retries what fails within a time budget.
+
+    `budget` is how long after its first start a request may be retried.
+    """
+
+    def __init__(self, budget: timedelta, requests_per_second: float | None) -> None:
+        self._budget = budget.total_seconds()
+        self._rate_limiter = RateLimiter(requests_per_second)
+        self._lock = threading.Lock()
+        self.requests = 0
+        self.retries = 0  # those of the requests that repeat another one
+
+    def run(self, request: Callable[[], T], where: str, *, once: bool = False) -> T:
+        """Return what `request` returns, retrying it after each `RetriableAPIError`.
+
+        Args:
+            request: Makes one request; from any number of threads.
+            where: Which request this is, for messages.
+            once: Do not retry.
+
+        Raises:
+            FatalAPIError: If the budget is spent.
+        """
+        starts: list[float] = []
+
+        def attempt() -> T:
+            starts.append(self._rate_limiter.wait())
+            with self._lock:
+                self.requests += 1
+                self.retries += len(starts) > 1
+            return request()
+
+        waits = partial(self._waits, where, starts, 0.0 if once else self._budget)
+        retrying = backoff.on_exception(waits, RetriableAPIError, jitter=None, logger=None)
+        result = retrying(attempt)()
+        self._rate_limiter.speed_up()
+        return result
+
+    def _waits(
+        self, where: str, starts: list[float], budget: float
+    ) -> Generator[float, RetriableAPIError, None]:
+        """Seconds to sleep before each retry, given the failure before it.
+
+        It raises where it could return: then the error says how long was tried.
+        """
+        failure = yield 0.0  # the first `send` starts the generator
+        while True:
+            failure.__traceback__ = None  # its frames would keep the answer in memory
+            tries = len(starts)
+            longest = min(2.0 ** min(tries - 1, 10), LONGEST_BACKOFF)
+            wait = longest / 2 + backoff.full_jitter(longest / 2)  # so that clients spread
+            pause = max(wait, retry_after(getattr(failure.response, "headers", {})))
+            elapsed = time.monotonic() - starts[0]
+            code = getattr(failure.response, "status_code", None)
+            if elapsed + pause > budget:
+                msg = (
+                    f"{where} failed: {failure}. Gave up at try {tries} after "
+                    f"{elapsed:.0f} s: retry_minutes allows {budget:.0f} s"
+                    + (f", and Callcap asks to wait {pause:.0f} s" if pause > wait else "")
+                    + _ADVICE.get(code, "")
+                )
+                raise FatalAPIError(msg)
+            logger.warning("%s failed: %s. Try %d in %.1f s", where, failure, tries + 1, pause)
+            if code in SLOW_DOWN:
+                self._rate_limiter.slow_down(pause, starts[-1])
+            failure = yield 0.0 if code in SLOW_DOWN else pause  # the rate limiter waits
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that the server asks to wait, by a number or by a date on its own clock."""
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d*)?", value, re.ASCII):
+        return float(value)
+    until = header_instant(headers, "Retry-After")
+    now = header_instant(headers, "Date") or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds()) if until else 0.0

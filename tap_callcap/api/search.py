@@ -1,4 +1,4 @@
-"""The API's `detail` parameter: which sections of a call it shall send. Pure."""
+"""What a search asks for: its query, and the `detail` parameter. Pure."""
 
 from __future__ import annotations
 
@@ -8,37 +8,16 @@ from typing import TYPE_CHECKING
 from tap_callcap.api.filters import NO_FILTERS, Filters
 
 if TYPE_CHECKING:
-    from datetime import date
+    from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
     from tap_callcap.windows import Window
 
+IN_ALL = ("accounts", "caller", "callsurance", "webmatch")
+"""The sections of a call that `all` includes."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-# The sections that `all` stands for, and those that must be named besides it.
-OF_ALL = ("accounts", "caller", "callsurance", "webmatch")
-BESIDES = ("demographics", "import", "notes", "scorecards", "sentiment", "summaries")
-
-
-def detail_of(selected: Iterable[str]) -> str:
-    """The `detail` parameter that asks for the selected top-level properties of a call."""
-    wanted = set(selected)
-    of_all = [section for section in OF_ALL if section in wanted]
-    besides = [section for section in BESIDES if section in wanted]
-    return ",".join((["all"] if len(of_all) == len(OF_ALL) else of_all) + besides)
-
-
-def sections_of(detail: str) -> set[str]:
-    """The sections that a `detail` parameter asks for."""
-    named = set(detail.split(",")) - {""}
-    return named - {"all"} | set(OF_ALL) if "all" in named else named
-
-
-DAYS_AHEAD = 2  # of search_enddate, always sent: the zone's day may be the server's tomorrow
+NOT_IN_ALL = ("demographics", "import", "notes", "scorecards", "sentiment", "summaries")
+"""The sections that must be named besides `all`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +25,6 @@ class Search:
     """What every search of a run asks for, besides its window and page."""
 
     zone: ZoneInfo
-    last_day: date
     page_size: int
     detail: str
     filters: Filters = NO_FILTERS
@@ -63,5 +41,19 @@ class Search:
             "detail": self.detail,
             "show": str(self.page_size),
             "page": str(number),
-            **self.filters.query(self.last_day),
+            **self.filters.query,
         }
+
+
+def detail_of(selected: Iterable[str]) -> str:
+    """The `detail` parameter that asks for the selected top-level properties of a call."""
+    wanted = set(selected)
+    in_all = [section for section in IN_ALL if section in wanted]
+    others = [section for section in NOT_IN_ALL if section in wanted]
+    return ",".join((["all"] if len(in_all) == len(IN_ALL) else in_all) + others)
+
+
+def sections_of(detail: str) -> set[str]:
+    """The sections that a `detail` parameter asks for."""
+    named = set(detail.split(",")) - {""}
+    return named - {"all"} | set(IN_ALL) if "all" in named else named

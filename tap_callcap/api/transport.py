@@ -1,24 +1,34 @@
-"""The wire: requests that end in time and answers of bounded size, whatever the other end does.
+"""One HTTP exchange: it ends in time, its answer is of bounded size, and the key stays here.
 
-All settings of networks (proxies, certificates) are the usual variables of the environment.
+Proxies and certificates are set by the usual environment variables. No message here holds a body,
+a query or a key, and no error is raised while one of the libraries' is handled: their messages
+hold the whole query.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
+from dataclasses import dataclass
 from http import client as http_client
 from http.cookiejar import DefaultCookiePolicy
 from io import BufferedReader, RawIOBase
+from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 import requests
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from urllib3 import Timeout
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, InvalidHeader
 
-from tap_callcap.api.errors import TooLargeError
+from tap_callcap.api.errors import TRANSIENT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import timedelta
     from socket import socket
 
     from typing_extensions import Buffer
@@ -26,15 +36,78 @@ if TYPE_CHECKING:
 
 TRANSPORT_ERRORS = (requests.RequestException, HTTPError)
 BLOCK = 2**19  # bytes to receive at once, if so many have come
-ROOM = 2**20  # bytes; what a body has takes a multiple, so that the next fits in its place
 LARGEST_BODY = 64 * 2**20  # bytes; a page of 1,000 calls has about four million
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answer and how long it took; the body may be cut where its code asks for a retry."""
+
+    response: requests.Response
+    body: bytearray
+    seconds: float
+
+
+class Transport:
+    """Exchanges requests for answers, from any number of threads.
+
+    Args:
+        api_url: Base address.
+        timeout: Limit of one whole exchange, body included.
+        session: Makes the requests.
+    """
+
+    def __init__(self, api_url: str, timeout: timedelta, session: requests.Session) -> None:
+        self._url = api_url.rstrip("/")
+        self._timeout = timeout.total_seconds()
+        self._session = session
+
+    def where(self, path: str) -> str:
+        """What messages call a request."""
+        return f"GET {urlsplit(self._url).path}{path}"
+
+    def get(self, path: str, params: Mapping[str, str]) -> Exchange:
+        """Make one request.
+
+        Raises:
+            RetriableAPIError: If no whole answer came in time.
+            FatalAPIError: If the request cannot be sent, or the answer is too large.
+        """
+        started = time.monotonic()
+        timeout: Any = Timeout(self._timeout)  # in total, from connecting on
+        response, body, error = None, bytearray(), None
+        try:
+            with self._session.get(
+                self._url + quote(path), params=params, timeout=timeout, stream=True
+            ) as response:
+                for block in _blocks(response):
+                    body += block
+                    if len(body) > LARGEST_BODY:
+                        break
+        except (*TRANSPORT_ERRORS, OSError, ValueError) as caught:
+            error = caught.with_traceback(None)  # its frames would keep the socket
+        seconds = time.monotonic() - started
+        if len(body) > LARGEST_BODY:
+            msg = (
+                f"{self.where(path)} failed: the answer is larger than {LARGEST_BODY >> 20} MiB: "
+                "lower page_size"
+            )
+            raise FatalAPIError(msg)
+        if response is None or response.status_code not in TRANSIENT:
+            if seconds >= self._timeout:
+                msg = "no whole answer came within request_timeout_seconds"
+                raise RetriableAPIError(msg)
+            if response is None or error is not None:
+                raise _connection_error(error, self.where(path))
+        return Exchange(response, body, seconds)
+
+
 def open_session(*, api_key: str, user_agent: str, connections: int) -> requests.Session:
-    """A session that sends the key to where it is told to, and nowhere else.
+    """A session that sends the key to the address of each request, and nowhere else.
 
     `connections` is how many may be open at once.
     """
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines hold whole queries
     session = requests.Session()
     session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
     session.headers["Authorization"] = f"Bearer {api_key}"
@@ -48,35 +121,40 @@ def open_session(*, api_key: str, user_agent: str, connections: int) -> requests
     return session
 
 
-def read_body(response: requests.Response) -> bytearray:
-    """The decoded body of a streamed answer.
-
-    Raises:
-        TooLargeError: If it is larger than any page.
-    """
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """The decoded body of a streamed answer."""
     is_encoded = "Content-Encoding" in response.headers
-    body, end = bytearray(), 0
-    while block := response.raw.read1(BLOCK, decode_content=is_encoded):
-        begin, end = end, end + len(block)
-        if end > LARGEST_BODY:
-            raise TooLargeError
-        if end > len(body):
-            body += bytes(-(-end // ROOM) * ROOM - len(body))
-        body[begin:end] = block
-    del body[end:]
-    return body
+    return iter(lambda: response.raw.read1(BLOCK, decode_content=is_encoded), b"")
 
 
-def root_cause(error: BaseException | None) -> BaseException | None:
-    """The one at the bottom of exceptions that wrap each other."""
+def _connection_error(error: Exception | None, where: str) -> Exception:
+    """What to raise for an exchange that `error` ended."""
+    cause = _root_cause(error)
+    if isinstance(cause, SSLCertVerificationError):
+        why = "the server's certificate is not trusted: check REQUESTS_CA_BUNDLE and api_url"
+    elif not isinstance(error, TRANSPORT_ERRORS) or (
+        isinstance(cause, ValueError) or getattr(cause, "library", "") == "X509"
+    ):
+        why = (
+            "the request cannot be sent: check api_url, HTTPS_PROXY, REQUESTS_CA_BUNDLE and "
+            "SSL_CERT_FILE"
+        )
+    else:
+        through = " to the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
+        return RetriableAPIError(f"the connection{through} broke ({type(cause).__name__})")
+    return FatalAPIError(f"{where} failed: {why}")
+
+
+def _root_cause(error: BaseException | None) -> BaseException | None:
+    """The innermost of exceptions that wrap each other."""
     for inner in (getattr(error, "reason", None), *getattr(error, "args", ())):
         if isinstance(inner, (OSError, HTTPError, http_client.HTTPException)):
-            return root_cause(inner)
+            return _root_cause(inner)
     return error
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Connects, through whatever proxy, by connections that end in time."""
+    """Uses connections that end in time, also through a proxy."""
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as requests has it
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
@@ -88,7 +166,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 class _Connection(HTTPConnection):
     """A connection whose timeout is that of the whole answer, headers and body.
 
-    A socket's own begins anew with every byte, so that an answer in drops would never end.
+    A socket's own timeout restarts with every byte, so an answer that drips would never end.
     """
 
     timeout: float

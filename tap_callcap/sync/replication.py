@@ -13,7 +13,7 @@ from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.api.errors import BadRequestError, ForeignZoneError
 from tap_callcap.api.responses import NothingFound, Page
-from tap_callcap.api.search import DAYS_AHEAD, Search
+from tap_callcap.api.search import Search
 from tap_callcap.instants import MINUTE, UTC, format_instant
 from tap_callcap.sync.proof import Whole
 from tap_callcap.sync.reader import Reader
@@ -166,14 +166,9 @@ class Replication:
             self._longest = window.length
 
     def _open_in(self, zone: ZoneInfo, window: Window) -> _FirstAnswer:
-        last_day = _local_now(window.start).date() + timedelta(days=DAYS_AHEAD)
         settings = self._settings
-        search = Search(zone, last_day, settings.page_size, self._detail, settings.filters)
+        search = Search(zone, settings.page_size, self._detail, settings.filters)
         answer = self._client.calls(search, window, 1)
-        needed = answer.clock.date() + timedelta(days=DAYS_AHEAD)
-        search = replace(search, last_day=needed)
-        if needed > last_day:
-            answer = self._client.calls(search, window, 1)
         is_zone_sure = isinstance(answer, Page) or isinstance(
             # Answers without a page echo no zone.
             self._over_all_times(replace(search, page_size=1), answer.clock),

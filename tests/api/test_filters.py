@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from tap_callcap.sandbox import Call
 
 NOW = BEGINNING
-DAY = date(2026, 3, 5)
 RANGES = RANGE.pattern.split("|")[1:]  # without `custom`
-EVERY_DAY = {"search_startdate": "2000-01-01", "search_enddate": "2026-03-05"}
+EVERY_DAY = {"search_startdate": "1900-01-01", "search_enddate": "2099-12-31"}
 
 
 def problems_of(**filters: object) -> list[str]:
@@ -42,7 +41,7 @@ def problems_of(**filters: object) -> list[str]:
 def query_of(**filters: Any) -> dict[str, str]:
     """The part of a query that filters without problems make, but for the days always sent."""
     assert problems_of(**filters) == []
-    query = Filters.from_config(filters).query(DAY)
+    query = Filters.from_config(filters).query
     return {name: text for name, text in query.items() if EVERY_DAY.get(name) != text}
 
 
@@ -57,7 +56,7 @@ def test_a_filter_brings_the_calls_that_the_sandbox_means(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, each in FILTERS.items() if each.kind.is_list])
 def test_a_list_may_be_written_in_three_ways(name: str) -> None:
-    """An array, text that commas part, and one value alone are one and the same."""
+    """An array, text with commas, and one value alone are one and the same."""
     first, *rest = [str(each) for each in EXAMPLES[name]]
     ways: list[Any] = [[first, *rest], f"{first} ,{','.join(rest)}".rstrip(" ,"), EXAMPLES[name]]
     assert [query_of(**{name: way}) for way in ways] == [{name: ",".join([first, *rest])}] * 3
@@ -80,11 +79,8 @@ def test_a_list_may_be_written_in_three_ways(name: str) -> None:
         ({"search_caller_id": 316}, {"search_caller_id": "316"}),
         ({"search_range": "custom"}, {}),
         ({"search_startdate": "2024-02-29"}, {"search_startdate": "2024-02-29"}),
-        (
-            {"search_startdate": "2030-12-31"},
-            {"search_startdate": "2030-12-31", "search_enddate": "2031-01-01"},
-        ),
-        ({"search_enddate": "2000-01-02"}, {"search_enddate": "2000-01-02"}),
+        ({"search_startdate": "2099-12-30"}, {"search_startdate": "2099-12-30"}),
+        ({"search_enddate": "1900-01-02"}, {"search_enddate": "1900-01-02"}),
         (
             {"search_range": "custom", "search_startdate": "2024-01-01"},
             {"search_startdate": "2024-01-01"},
@@ -98,10 +94,10 @@ def test_filters_become_texts_of_the_query(filters: dict[str, Any], query: dict[
 
 
 def test_the_days_are_always_sent_but_with_a_range() -> None:
-    """Without days the API means yesterday and today; a range leaves no room for them."""
-    assert Filters({}).query(DAY) == EVERY_DAY
+    """Without days the API means yesterday and today; a range cannot be combined with days."""
+    assert Filters({}).query == EVERY_DAY
     assert query_of(search_range="week") == {"search_range": "week"}
-    assert not EVERY_DAY.keys() & Filters.from_config({"search_range": "week"}).query(DAY).keys()
+    assert not EVERY_DAY.keys() & Filters.from_config({"search_range": "week"}).query.keys()
 
 
 NO_LISTS: tuple[object, ...] = ([], "", ",", [[]], [None], ["canary"], "1,,2", [0.5])
@@ -111,7 +107,7 @@ WRONG: dict[str, tuple[object, ...]] = {
     "location_id": ("canary", ["1", ""]),
     "campaign_id": (["1x"],),
     "search_range": ("", "LAST30DAYS", "last2minutes", 30),
-    "search_startdate": ("2024-02-30", "2024-1-1", "20240101", "0001-01-01", "9999-12-31"),
+    "search_startdate": ("2024-02-30", "2024-1-1", "20240101", "1899-12-31", "2099-12-31"),
     "search_enddate": (20240101, "canary"),
     "search_daysofweek": ([0], 8, "7,8", [1, 11]),
     "search_duration_min": (-1, 1.5, "1.5"),
@@ -151,9 +147,9 @@ def test_a_wrong_filter_is_one_line_that_says_what_it_must_be(name: str) -> None
     [
         ("search_acton", "is unknown: did you mean search_action?"),
         ("divisions", "is unknown: did you mean division_id?"),
-        ("qqqq", "is unknown: --about lists those that there are"),
-        ("a\nb", "is unknown: --about lists those that there are"),
-        *((name, f"is the tap's own: {remedy}") for name, remedy in NOT_FILTERS.items()),
+        ("qqqq", "is unknown: --about lists all filters"),
+        ("a\nb", "is unknown: --about lists all filters"),
+        *((name, f"is set by the tap itself: {remedy}") for name, remedy in NOT_FILTERS.items()),
     ],
 )
 def test_a_name_that_is_no_filter_is_one_line(name: str, problem: str) -> None:
@@ -163,8 +159,8 @@ def test_a_name_that_is_no_filter_is_one_line(name: str, problem: str) -> None:
     assert len(line.splitlines()) == 1
 
 
-AFTER = "filters.search_enddate must be after search_startdate, 2000-01-01 when that is not set"
-LONGER = "filters.search_duration_max must be more than search_duration_min, 0 when that is not set"
+AFTER = "filters.search_enddate must be after search_startdate, which is 1900-01-01 if not set"
+LONGER = "filters.search_duration_max must be more than search_duration_min, which is 0 if not set"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +171,7 @@ LONGER = "filters.search_duration_max must be more than search_duration_min, 0 w
             AFTER,
         ),
         (
-            {"search_enddate": "2000-01-01"},
+            {"search_enddate": "1900-01-01"},
             AFTER,
         ),
         (
@@ -188,11 +184,11 @@ LONGER = "filters.search_duration_max must be more than search_duration_min, 0 w
         ),
         (
             {"search_range": "week", "search_startdate": "2024-01-01"},
-            "filters.search_range leaves no room for search_startdate: remove one of them",
+            "filters.search_range cannot be combined with search_startdate: remove one",
         ),
         (
             {"search_range": "last1minutes"},
-            "filters.search_range finds nothing: lag_minutes and one minute more are left out",
+            "filters.search_range finds nothing: its minutes must be more than lag_minutes plus 1",
         ),
     ],
     ids=["days", "last-day", "durations", "no-duration", "range-and-days", "minutes"],
@@ -327,7 +323,7 @@ def test_a_maximum_that_is_none_is_warned_of(caplog: pytest.LogCaptureFixture) -
     assert warnings(caplog) == []
     run_tap(callcap, filters={"search_duration_max": 600})
     (line,) = warnings(caplog)
-    assert "search_duration_max of 600 and more is no maximum" in line
+    assert "Callcap ignores filters.search_duration_max from 600 on" in line
 
 
 def test_a_call_that_stops_matching_stays_as_it_was() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import traceback
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -35,7 +35,7 @@ WINDOW = Window(
 )
 
 
-SEARCH = Search(ZoneInfo("UTC"), date(2026, 11, 26), 500, "all,notes")
+SEARCH = Search(ZoneInfo("UTC"), 500, "all,notes")
 
 
 CALLS = [{"call_id": "1_23", "last_modified": "2026-07-01 05:00:00"}]

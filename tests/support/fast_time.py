@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from tap_callcap.__main__ import main
-from tap_callcap.api import client
+from tap_callcap.api import retry
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 
 class FastTime:
-    """A clock that runs as it should, except that nobody waits for it."""
+    """A clock that only sleeping moves, and that nobody waits for."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
-        self._ahead = 0.0
+        self._now = 1000.0
 
     def monotonic(self) -> float:
-        """The time as it were, had everybody slept."""
-        return time.monotonic() + self._ahead
+        """The time; never the same twice."""
+        self._now += 1e-6
+        return self._now
 
     def sleep(self, seconds: float) -> None:
         """Be later."""
-        self.slept.append(seconds)
-        self._ahead += seconds
+        if seconds:
+            self.slept.append(seconds)
+            self._now += seconds
+
+
+@contextmanager
+def fast_time() -> Generator[FastTime, None, None]:
+    """Let nobody wait for the rate limiter and between tries; exchanges keep the real time."""
+    clock = FastTime()
+    with patch.object(retry, "time", clock), patch("backoff._sync.time", clock):
+        yield clock
 
 
 if __name__ == "__main__":
-    setattr(client, "time", FastTime())  # noqa: B010 - all of time that the client uses
-    main()
+    with fast_time():
+        main()

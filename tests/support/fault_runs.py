@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,17 +12,16 @@ from unittest.mock import patch
 from singer_sdk.exceptions import FatalAPIError
 
 from support.canaries import KEY, plant
-from support.fast_time import FastTime
+from support.fast_time import fast_time
 from support.fault_server import FAULTS, SLOW_FAULTS, FaultServer, answer, playing, redirect
 from support.histories import BEGINNING, KillableWriter
 from support.running import Run, done_at_once
-from tap_callcap.api import client
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.sync.prefetch import Workers
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from support.fault_server import Act
 
@@ -79,14 +78,6 @@ class Ended:
     error: str
     slept: float
     log: str = ""
-
-
-@contextmanager
-def fast_time() -> Generator[FastTime, None, None]:
-    """Nobody waits between two tries."""
-    clock = FastTime()
-    with patch.object(client, "time", clock):
-        yield clock
 
 
 def read(server: FaultServer, *, state: Mapping[str, Any] | None = None, **settings: Any) -> Ended:

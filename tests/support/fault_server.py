@@ -302,6 +302,7 @@ class FaultServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self.seen: list[Seen] = []
+        self.finished = 0  # acts that came to their end before the client left
         self.connections = 0
 
     @property
@@ -354,7 +355,9 @@ class FaultServer:
                 with self._lock:
                     self.seen.append(seen)
                     act = self._script.pop(0) if self._script else self._after
-                if not act(Wire(sock, self._stopping), seen):
+                goes_on = act(Wire(sock, self._stopping), seen)
+                self.finished += 1
+                if not goes_on:
                     return
 
 

@@ -24,7 +24,7 @@ from jsonschema import Draft202012Validator
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 
 from support.canaries import HASH_KEY, KEY, NAME, NUMBER, RECORDING, plant
-from support.fast_time import FastTime
+from support.fast_time import fast_time
 from support.histories import BEGINNING, KillableWriter
 from support.running import FORMATS, STREAMS, catalog_of, done_at_once, state_at
 from tap_callcap.api import client
@@ -260,7 +260,7 @@ def run_of(change: Callable[[Answer], Answer], **given: Any) -> list[dict[str, A
     session = Session(account(), change)
     with (
         patch.object(client, "open_session", lambda **_: session),
-        patch.object(client, "time", FastTime()),
+        fast_time(),
         patch.object(Workers, "submit", done_at_once),
     ):
         TapCallcap(message_writer=writer, **{"config": config_of(), **given}).sync_all()

@@ -33,6 +33,7 @@ from tap_callcap.api.responses import (
     read_page,
     read_rows,
 )
+from tap_callcap.api.retry import RetryPolicy
 from tap_callcap.sandbox import Answer as HttpAnswer
 from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.tap import TapCallcap
@@ -102,8 +103,7 @@ class DirectClient(Client):
 
     def __init__(self, callcap: Callcap) -> None:  # without what only HTTP needs
         self._callcap = callcap
-        self.requests = 0
-        self.retries = 0  # are not counted
+        self._retry_policy = RetryPolicy(timedelta(0), None)  # counts requests, and no retries
 
     def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
         """Ask for a page; an answer that is broken or contradicts itself is asked for again."""
@@ -142,7 +142,7 @@ class DirectClient(Client):
         return read_rows(self._answer("/v2/get/callsurance/csrs/", {}), "csr") or []
 
     def _answer(self, path: str, params: Mapping[str, str]) -> Response:
-        self.requests += 1
+        self._retry_policy.requests += 1
         answer = self._callcap.answer(path, params, "Bearer sandbox")
         if answer.status == 400:
             msg = "Callcap answered 400"

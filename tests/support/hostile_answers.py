@@ -112,7 +112,8 @@ def with_notes(text: str) -> Callable[[Record], Record]:
     return lambda record: {**record, "notes": record["notes"] and text + record["notes"]}
 
 
-NOT_JSON = "it is no JSON object"
+NOT_JSON = "the answer is no JSON object"
+TOO_LARGE = "the answer is larger than 64 MiB: lower page_size"
 CANNOT_BE_READ = "cannot be read: "
 
 HOSTILE: dict[str, Hostile] = {
@@ -194,9 +195,7 @@ HOSTILE: dict[str, Hostile] = {
     ),
     "a page of 100 MB": Hostile(
         body(lambda text: text.replace(b'"notes":"', b'"notes":"%b' % (b"x" * 100 * 2**20))),
-        "too large for a page: lower page_size",
+        TOO_LARGE,
     ),
-    "a gigabyte in a megabyte of gzip": Hostile(
-        _of_searches(bomb), "too large for a page: lower page_size"
-    ),
+    "a gigabyte in a megabyte of gzip": Hostile(_of_searches(bomb), TOO_LARGE),
 }
