@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tap_callcap.sandbox import Callcap
 
 REPORT = Path(__file__).parents[1] / "docs" / "faults.md"
-FAST = (sys.executable, Path(__file__).with_name("fast_time.py"))
+FAST = (sys.executable, Path(__file__).parent / "support" / "fast_time.py")
 ONCE, FOR_EVER, GONE = "once", "for ever", "the server is gone"
 
 

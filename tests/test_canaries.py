@@ -25,9 +25,9 @@ from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.fault_server import Act, Seen, Wire
+    from support.fault_server import Act, Connection, Seen
 
-FAST = (sys.executable, Path(__file__).with_name("fast_time.py"))
+FAST = (sys.executable, Path(__file__).parent / "support" / "fast_time.py")
 DEBUG = {"TAP_CALLCAP_LOGLEVEL": "DEBUG"}
 SAID = {
     "status": f"error {NAME}",
@@ -138,9 +138,9 @@ def test_a_stream_map_that_fails_is_silent(
     assert_silent(run)
 
 
-def broken_status(wire: Wire, _: Seen) -> bool:
+def broken_status(connection: Connection, _: Seen) -> bool:
     """No HTTP, but what a proxy may have mixed in."""
-    wire.send(f"{NAME} {NUMBER} {KEY}\r\n\r\n".encode())
+    connection.send(f"{NAME} {NUMBER} {KEY}\r\n\r\n".encode())
     return False
 
 

@@ -17,7 +17,7 @@ from support.hostile_answers import HOSTILE
 from support.running import bookmark_of
 
 if TYPE_CHECKING:
-    from support.fault_server import Act, Seen, Wire
+    from support.fault_server import Act, Connection, Seen
     from tap_callcap.sandbox import Callcap
 
 
@@ -72,8 +72,8 @@ def mixture(callcap: Callcap, rng: Random) -> Act:
     play = playing(callcap)
     faults = [act for name, act in TRANSIENT.items() if "3600" not in name]
 
-    def act(wire: Wire, seen: Seen) -> bool:
-        return rng.choice(faults if rng.random() < 0.25 else [play])(wire, seen)
+    def act(connection: Connection, seen: Seen) -> bool:
+        return rng.choice(faults if rng.random() < 0.25 else [play])(connection, seen)
 
     return act
 

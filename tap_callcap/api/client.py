@@ -47,10 +47,16 @@ logger = logging.getLogger("tap-callcap")
 
 
 class Client:
-    """Callcap's API, request by request, from any number of threads.
+    """Requests to Callcap's API, from any number of threads.
 
-    `timeout` is that of one whole exchange, body included; `retry_budget` is how long after its
-    first try a request may be tried again; `connections` is how many may be in flight.
+    Args:
+        api_url: Base address.
+        api_key: Key of the login.
+        user_agent: Sent with each request.
+        timeout: Limit of one whole exchange, body included.
+        retry_budget: How long after its first try a request may be retried.
+        requests_per_second: Limit over all threads, if any.
+        connections: How many requests may be in flight.
     """
 
     def __init__(  # noqa: PLR0913 - a setting each

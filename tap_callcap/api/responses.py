@@ -1,7 +1,7 @@
-"""What an answer of Callcap says: pure, from bytes and codes to a page.
+"""Parsing of Callcap's answers, from bytes and codes to a page. Pure.
 
-An answer that contradicts itself is not believed: it raises `RetriableAPIError`, and the client
-asks again. No message here holds a body, a query or a key.
+An answer that contradicts itself raises `RetriableAPIError`, so that the request is retried. No
+message here holds a body, a query or a key.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class Page:
     """One page of a search.
 
-    `total_records` and `last_page` speak of the whole search; `clock` is the latest instant, UTC
-    by the server's clock, at which the search had surely not begun; `returned` is how many calls
-    came, which whoever reads them takes out, so that a page is in memory no longer than needed.
+    `total_records` and `last_page` count the whole search. `clock` is when the request began or a
+    little earlier, UTC by the server's clock. `returned` is how many calls came: readers remove
+    calls from `calls`, so that a page is in memory no longer than needed.
     """
 
     number: int
@@ -47,7 +47,7 @@ class Page:
     returned: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count the calls while all are there."""
+        """Count the calls before any is removed."""
         self.returned = len(self.calls)
 
     @property
@@ -58,7 +58,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class NothingFound:
-    """An answer without a page: the search found nothing, its set shrank, or so it is said."""
+    """An answer without a page: the search found nothing, or has fewer pages by now."""
 
     code: int
     status: str
@@ -67,7 +67,7 @@ class NothingFound:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: HTTP code, decoded body (None where there is none), the server's clock."""
+    """An answer: HTTP code, decoded body (None without one), and the server's clock."""
 
     code: int
     body: JSON
@@ -75,7 +75,7 @@ class Response:
 
 
 def read_page(answer: Response, number: int) -> Page | NothingFound:
-    """The page that `answer` holds, or the word that there is none (any more).
+    """The page in `answer`, or `NothingFound` if it has none.
 
     Raises:
         RetriableAPIError: If it contradicts itself or is not page `number`.
@@ -95,7 +95,9 @@ def read_page(answer: Response, number: int) -> Page | NothingFound:
     if not isinstance(calls, list):
         msg = "`call` is not a list"
     elif not total and not calls and last_page <= 1:
-        return Page(number, last_page, 0, [], answer.clock)  # whatever else it says of no call
+        return Page(
+            number, last_page, 0, [], answer.clock
+        )  # other counts do not matter without calls
     elif _count(pagination, "page") != number:
         msg = f"the answer is not page {number}"
     elif _count(pagination, "records_returned") != len(calls):
@@ -110,7 +112,7 @@ def read_page(answer: Response, number: int) -> Page | NothingFound:
 
 
 def _count(pagination: Mapping[str, JSON], name: str) -> int:
-    """A number of the pagination; a server that writes numbers as strings is understood."""
+    """A count in the pagination, which may be written as a string."""
     value = pagination.get(name)
     if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value.strip(), re.ASCII):
         value = int(value)
@@ -121,11 +123,11 @@ def _count(pagination: Mapping[str, JSON], name: str) -> int:
 
 
 def read_call(answer: Response, call_id: str, zone: ZoneInfo) -> Call | None:
-    """The one call that `answer` holds, in a list, as an object or at the top; none without one.
+    """The call in `answer`: in a list, as an object or at the top level; none without one.
 
     Raises:
-        RetriableAPIError: If it is another call, more than one, or none that can be read.
-        FatalAPIError: If its times cannot be read, as `check_zone` says.
+        RetriableAPIError: If it is another call, more than one, or unreadable.
+        FatalAPIError: As `check_zone` does.
     """
     if answer.code != HTTPStatus.OK:
         return None
@@ -148,10 +150,10 @@ def read_call(answer: Response, call_id: str, zone: ZoneInfo) -> Call | None:
 
 
 def read_rows(answer: Response, name: str) -> list[JSON] | None:
-    """What `answer` lists under `name`, none where it lists nothing of that name.
+    """The rows in `answer` under `name`, or none if it has no such field.
 
     Raises:
-        RetriableAPIError: If that is no list.
+        RetriableAPIError: If the field is not a list.
     """
     if answer.code == HTTPStatus.NO_CONTENT:
         return []
@@ -165,7 +167,7 @@ def read_rows(answer: Response, name: str) -> list[JSON] | None:
 
 
 def account_ids(body: Mapping[str, JSON]) -> tuple[str, ...]:
-    """Ids of the accounts that an answer lists, in order; none where it lists none."""
+    """Ids of the accounts in an answer, in order."""
     children = body.get("children")
     listed = children if isinstance(children, list) else []
     ids = (child.get("account_id") for child in listed if isinstance(child, dict))
@@ -173,11 +175,11 @@ def account_ids(body: Mapping[str, JSON]) -> tuple[str, ...]:
 
 
 def check_zone(body: Mapping[str, JSON], asked: ZoneInfo) -> None:
-    """Check that the answer is in the zone asked for: its times say none.
+    """Check that an answer is in the zone asked for, since its times carry no offset.
 
     Raises:
-        FatalAPIError: If it says no zone.
-        ForeignZoneError: If it says another one.
+        FatalAPIError: If it names no zone.
+        ForeignZoneError: If it names another one.
     """
     search = body.get("search")
     echo = search.get("timezone") if isinstance(search, dict) else None
@@ -193,7 +195,7 @@ def check_zone(body: Mapping[str, JSON], asked: ZoneInfo) -> None:
 
 
 def decode_answer(body: bytes | bytearray, charset: str | None) -> JSON:
-    """The JSON value in `body`; calls in a list stay undecoded where they can.
+    """The JSON value in `body`; the calls of a page stay encoded where possible.
 
     It raises what `decode_json` does.
     """
@@ -207,7 +209,7 @@ def decode_answer(body: bytes | bytearray, charset: str | None) -> JSON:
 
 
 class _PageBody(msgspec.Struct):
-    """The page of a search, as far as the tap reads it."""
+    """The fields of a page that the tap reads."""
 
     call: list[msgspec.Raw]
     status: JSON = None

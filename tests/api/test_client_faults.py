@@ -31,7 +31,7 @@ from tap_callcap.api.retry import LONGEST_BACKOFF, LONGEST_INTERVAL, RateLimiter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.fault_server import Act, Seen, Wire
+    from support.fault_server import Act, Connection, Seen
 
 DATE = "Tue, 24 Nov 2026 10:00:00 GMT"
 IN_7_SECONDS = "Tue, 24 Nov 2026 10:00:07 GMT"
@@ -165,11 +165,11 @@ def test_an_exchange_ends_in_time(name: str) -> None:
 def test_a_flood_ends_in_time() -> None:
     """Nor does one that never stops sending what comes to nothing."""
 
-    def flood(wire: Wire, _: Seen) -> bool:
-        wire.send(head(200, {"Content-Encoding": "gzip", "Connection": "close"}))
-        wire.send(b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03")
-        while not wire.stopping.is_set():
-            wire.send(b"x" * 65536)
+    def flood(connection: Connection, _: Seen) -> bool:
+        connection.send(head(200, {"Content-Encoding": "gzip", "Connection": "close"}))
+        connection.send(b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03")
+        while not connection.stopping.is_set():
+            connection.send(b"x" * 65536)
         return False
 
     with FaultServer(flood) as server:
@@ -197,8 +197,8 @@ def test_a_late_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def cut(code: int, retry_after: str) -> Act:
     """An answer whose body breaks off behind its headers."""
 
-    def act(wire: Wire, _: Seen) -> bool:
-        wire.send(head(code, {"Retry-After": retry_after, **TOO_LONG}))
+    def act(connection: Connection, _: Seen) -> bool:
+        connection.send(head(code, {"Retry-After": retry_after, **TOO_LONG}))
         return False
 
     return act
@@ -257,9 +257,9 @@ def asked_meanwhile(act: Act, clock: FastTime, patch: pytest.MonkeyPatch) -> lis
     times: list[float] = []
     sleep = clock.sleep
 
-    def noting(wire: Wire, seen: Seen) -> bool:
+    def noting(connection: Connection, seen: Seen) -> bool:
         times.append(clock.monotonic())
-        return (act if len(times) == 1 else good())(wire, seen)
+        return (act if len(times) == 1 else good())(connection, seen)
 
     def ask_meanwhile(seconds: float) -> None:
         patch.setattr(clock, "sleep", sleep)

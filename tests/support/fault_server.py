@@ -1,4 +1,4 @@
-"""A server that breaks the wire itself: it plays a script of answers over a raw socket.
+"""A server that breaks HTTP itself: it plays a script of answers over a raw socket.
 
 An `Act` is what it does to one request; it says whether the connection may serve another one.
 """
@@ -42,7 +42,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class Connection:
     """The connection on which a request came."""
 
     sock: socket.socket
@@ -64,7 +64,7 @@ class Wire:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-Act: TypeAlias = Callable[[Wire, Seen], bool]
+Act: TypeAlias = Callable[[Connection, Seen], bool]
 Headers: TypeAlias = Mapping[str, str]
 
 
@@ -99,9 +99,9 @@ def answer(code: int, body: bytes | str = b"", headers: Headers | None = None) -
     """A well-formed answer of any kind."""
     encoded = body.encode() if isinstance(body, str) else body
 
-    def act(wire: Wire, _: Seen) -> bool:
+    def act(connection: Connection, _: Seen) -> bool:
         lines = {"Content-Length": str(len(encoded)), **(headers or {})}
-        wire.send(head(code, lines) + encoded)
+        connection.send(head(code, lines) + encoded)
         return True
 
     return act
@@ -110,8 +110,8 @@ def answer(code: int, body: bytes | str = b"", headers: Headers | None = None) -
 def good(calls: Iterable[Mapping[str, Any]] = (), headers: Headers | None = None) -> Act:
     """A page, in the zone that it was asked in."""
 
-    def act(wire: Wire, seen: Seen) -> bool:
-        return answer(200, envelope(seen, calls), headers)(wire, seen)
+    def act(connection: Connection, seen: Seen) -> bool:
+        return answer(200, envelope(seen, calls), headers)(connection, seen)
 
     return act
 
@@ -121,10 +121,10 @@ def playing(
 ) -> Act:
     """What a whole Callcap answers, changed or not."""
 
-    def act(wire: Wire, seen: Seen) -> bool:
+    def act(connection: Connection, seen: Seen) -> bool:
         found = callcap.answer(seen.path, seen.query, seen.headers.get("Authorization"))
         changed = change(seen, found)
-        return answer(changed.status, changed.body, changed.headers)(wire, seen)
+        return answer(changed.status, changed.body, changed.headers)(connection, seen)
 
     return act
 
@@ -132,12 +132,12 @@ def playing(
 def compressed(calls: Iterable[Mapping[str, Any]] = ()) -> Act:
     """A page in chunks and gzip, as real servers send it."""
 
-    def act(wire: Wire, seen: Seen) -> bool:
+    def act(connection: Connection, seen: Seen) -> bool:
         body = gzip.compress(envelope(seen, calls))
-        wire.send(head(200, {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}))
+        connection.send(head(200, {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}))
         for part in (body[:20], body[20:]):
-            wire.send(b"%x\r\n%b\r\n" % (len(part), part))
-        wire.send(b"0\r\n\r\n")
+            connection.send(b"%x\r\n%b\r\n" % (len(part), part))
+        connection.send(b"0\r\n\r\n")
         return True
 
     return act
@@ -148,11 +148,11 @@ def broken(
 ) -> Act:
     """A page whose framing, or whose body, is not what its headers say; then the end."""
 
-    def act(wire: Wire, seen: Seen) -> bool:
-        wire.send(head(200, headers) + shape(envelope(seen)))
+    def act(connection: Connection, seen: Seen) -> bool:
+        connection.send(head(200, headers) + shape(envelope(seen)))
         if reset:
             time.sleep(0.01)  # so that the client reads something before
-            wire.reset()
+            connection.reset()
         return False
 
     return act
@@ -161,34 +161,34 @@ def broken(
 def dripping(headers: Headers, shape: Callable[[bytes], bytes] = lambda body: body) -> Act:
     """A page whose body comes in drops."""
 
-    def act(wire: Wire, seen: Seen) -> bool:
-        wire.send(head(200, headers))
-        wire.drip(shape(envelope(seen)))
+    def act(connection: Connection, seen: Seen) -> bool:
+        connection.send(head(200, headers))
+        connection.drip(shape(envelope(seen)))
         return False
 
     return act
 
 
-def drip_headers(wire: Wire, seen: Seen) -> bool:
+def drip_headers(connection: Connection, seen: Seen) -> bool:
     """A page whose very headers come in drops."""
-    wire.drip(head(200, {"Connection": "close"}) + envelope(seen))
+    connection.drip(head(200, {"Connection": "close"}) + envelope(seen))
     return False
 
 
-def reset(wire: Wire, _: Seen) -> bool:
+def reset(connection: Connection, _: Seen) -> bool:
     """An RST instead of an answer."""
-    wire.reset()
+    connection.reset()
     return False
 
 
-def silence(_wire: Wire, _: Seen) -> bool:
+def silence(_connection: Connection, _: Seen) -> bool:
     """The connection closed without an answer."""
     return False
 
 
-def hang(wire: Wire, _: Seen) -> bool:
+def hang(connection: Connection, _: Seen) -> bool:
     """No answer, and the connection left open."""
-    wire.stopping.wait()
+    connection.stopping.wait()
     return False
 
 
@@ -206,12 +206,12 @@ def tunnel_to(port: int) -> Act:
                 target.sendall(part)
             target.shutdown(socket.SHUT_WR)
 
-    def act(wire: Wire, _: Seen) -> bool:
+    def act(connection: Connection, _: Seen) -> bool:
         with socket.create_connection(("127.0.0.1", port)) as target:
-            wire.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=pump, args=(target, wire.sock), daemon=True)
+            connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=pump, args=(target, connection.sock), daemon=True)
             back.start()
-            pump(wire.sock, target)
+            pump(connection.sock, target)
             back.join(timeout=5)
         return False
 
@@ -229,16 +229,16 @@ def _long_gzip_name(_: bytes) -> bytes:
 TOO_LONG = {"Content-Length": "100000"}
 
 
-def not_http(wire: Wire, _: Seen) -> bool:
+def not_http(connection: Connection, _: Seen) -> bool:
     """What another service on that port would say."""
-    wire.send(b"SSH-2.0-OpenSSH_9.2\r\n")
+    connection.send(b"SSH-2.0-OpenSSH_9.2\r\n")
     return False
 
 
-def interim_for_ever(wire: Wire, _: Seen) -> bool:
+def interim_for_ever(connection: Connection, _: Seen) -> bool:
     """The word that an answer will come, again and again."""
-    while not wire.stopping.wait(OFTEN):
-        wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    while not connection.stopping.wait(OFTEN):
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
     return False
 
 
@@ -355,7 +355,7 @@ class FaultServer:
                 with self._lock:
                     self.seen.append(seen)
                     act = self._script.pop(0) if self._script else self._after
-                goes_on = act(Wire(sock, self._stopping), seen)
+                goes_on = act(Connection(sock, self._stopping), seen)
                 self.finished += 1
                 if not goes_on:
                     return

@@ -106,6 +106,6 @@ def filters_table() -> str:
             f"{len(trial.found)} of {len(account())}, {same}",
         )
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| No filter | because it is the tap's own |", "|---|---|"]
+    lines += ["", "| Not a filter, since the tap sets it itself | Instead |", "|---|---|"]
     lines += [f"| `{name}` | {remedy} |" for name, remedy in NOT_FILTERS.items()]
     return "\n".join(lines)
