@@ -95,9 +95,7 @@ def read_page(answer: Response, number: int) -> Page | NothingFound:
     if not isinstance(calls, list):
         msg = "`call` is not a list"
     elif not total and not calls and last_page <= 1:
-        return Page(
-            number, last_page, 0, [], answer.clock
-        )  # other counts do not matter without calls
+        return Page(number, last_page, 0, [], answer.clock)  # then no other count matters
     elif _count(pagination, "page") != number:
         msg = f"the answer is not page {number}"
     elif _count(pagination, "records_returned") != len(calls):
