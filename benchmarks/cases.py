@@ -1,4 +1,4 @@
-"""What is measured: who reads, how they are asked to, and in which series they take turns."""
+"""What is measured: the readers, their options, and the series in which they are compared."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SYNC = ("--config=config.json",)
 
 @dataclass(frozen=True)
 class Reader:
-    """A program that reads all calls: a script in peers/, with its own environment or not."""
+    """A program that reads all calls: the tap, or a script in peers/."""
 
     name: str
     package: str
-    """The distribution whose version says what was measured."""
+    """The distribution whose version RESULTS.md shows."""
     script: Path | None = None
-    """None for the tap, which is a command."""
+    """The script to run; None for the tap, which is a command."""
 
     @property
     def has_environment(self) -> bool:
-        """Whether the script says what it needs; else it runs in this project's environment."""
+        """Whether the script declares requirements; else it uses this project's environment."""
         return self.script is not None and self._pin is not None
 
     @property
@@ -55,24 +55,24 @@ READERS = (TAP_CALLCAP, FLOOR, IDIOMATIC, SINGER_PYTHON, MSDK, AIRBYTE, DLT)
 
 @dataclass(frozen=True)
 class Case:
-    """A reader, and how it is asked to read."""
+    """A reader with its options."""
 
     reader: Reader
     manner: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     arguments: tuple[str, ...] = SYNC
     owed: str = "all"
-    """Which calls must come: `all`, the `newest` only, or `none`."""
+    """Which calls the run must deliver: `all`, only the `newest`, or `none`."""
 
     @property
     def name(self) -> str:
-        """How tables call it."""
+        """The name in tables."""
         return f"{self.reader.name}, {self.manner}" if self.manner else self.reader.name
 
 
 @dataclass(frozen=True)
 class Series:
-    """Cases that run in turn over the same pages."""
+    """Cases that are compared: they run in turn over the same pages."""
 
     name: str
     title: str
@@ -81,7 +81,7 @@ class Series:
     latency: float = 0.0
     """Seconds between a request and its answer."""
     megabytes_per_second: float | None = None
-    """What the target reads at the most."""
+    """Maximum reading speed of the target; unlimited if None."""
 
 
 def tap(concurrency: int) -> Case:

@@ -1,4 +1,4 @@
-"""Bars, as SVG."""
+"""Draws the bar chart of the benchmarks, as SVG."""
 
 from __future__ import annotations
 

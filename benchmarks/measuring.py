@@ -1,7 +1,7 @@
-"""One run of one command against the page server: how long, how much, and whether all calls came.
+"""Measures one run of one command against the page server, and checks that every call arrives.
 
-What runs here is kept small: Linux counts what a process had before it became another as the
-latter's peak of memory.
+This process must stay small: Linux counts the memory of the parent at the time of the fork into
+the peak of the child.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
 HERE = Path(__file__).parent
-BLOCK = 2**16  # bytes, at the most, that are read at once; what a pipe of Linux holds
-UNCHECKED = 256  # blocks, at the most, that were read and not looked at yet
-PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes; what ru_maxrss counts in
+BLOCK = 2**16  # bytes to read at once; the capacity of a pipe on Linux
+UNCHECKED = 256  # maximum number of blocks that are read but not yet checked
+PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes; the unit of ru_maxrss
 
 
 class RunError(Exception):
-    """A run that failed or did not deliver every call: it counts for nothing."""
+    """A run failed or did not deliver every call, and does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run took."""
+    """The measurements of one run."""
 
     seconds: float
     cpu: float
-    """Seconds of CPU, of all its threads and processes."""
+    """CPU time in seconds, over all threads and processes."""
     peak: int
-    """Bytes of memory, at the most, of its largest process."""
+    """Peak memory of the largest process, in bytes."""
     records: int
     pages: int
     server_cpu: float
@@ -53,7 +53,7 @@ class Run:
 
 @dataclass
 class Served:
-    """What the server says that it served; known once it has stopped."""
+    """What the server served; pages and CPU time are known after it has stopped."""
 
     url: str
     pages: int = 0
@@ -66,7 +66,7 @@ class _Data(msgspec.Struct):
 
 class _Record(msgspec.Struct):
     call_id: str = ""
-    data: _Data | None = None  # where Airbyte has it
+    data: _Data | None = None  # Airbyte's place for the call
 
 
 class _Line(msgspec.Struct):
@@ -75,7 +75,7 @@ class _Line(msgspec.Struct):
 
 
 class Delivery:
-    """Which calls came, in messages of Singer or of Airbyte."""
+    """The calls that a run delivered, from messages of Singer or of Airbyte."""
 
     def __init__(self, calls: int) -> None:
         self.records = 0
@@ -84,19 +84,19 @@ class Delivery:
         self._decode = msgspec.json.Decoder(_Line).decode
 
     def take(self, block: bytes) -> None:
-        """Take a part of the output."""
+        """Add a block of the output."""
         *lines, self._rest = (self._rest + block).split(b"\n")
         for line in lines:
             if line.startswith(b'{"') and (record := self._decode(line).record) is not None:
                 self.take_id(record.data.call_id if record.data else record.call_id)
 
     def take_id(self, call_id: str) -> None:
-        """Take a call."""
+        """Add a call."""
         self.records += 1
         self._seen[serial_of(call_id)] = 1
 
     def check(self, owed: range) -> None:
-        """Check that every call that is `owed` came, and once if all are owed.
+        """Check that every `owed` call was delivered, and only once if all are owed.
 
         Raises:
             RunError: If not.
@@ -160,9 +160,9 @@ def run(
 
 
 def _read(pipe: int, delivery: Delivery, megabytes_per_second: float | None) -> Sequence[bytes]:
-    """Read all that comes through `pipe`; return what of it `delivery` did not look at yet.
+    """Read `pipe` to its end; return the blocks that `delivery` has not checked yet.
 
-    It looks when nothing waits in the pipe, so that looking holds up no writer.
+    Blocks are checked only while the pipe is empty, so that checking does not slow the writer.
     """
     began, read = time.perf_counter(), 0
     unchecked: deque[bytes] = deque()
@@ -181,7 +181,7 @@ def _read(pipe: int, delivery: Delivery, megabytes_per_second: float | None) -> 
 
 
 def take_files(folder: Path, delivery: Delivery) -> None:
-    """Take the calls that were loaded into files: JSON by lines, packed or not."""
+    """Add the calls in JSON Lines files, compressed or not."""
     decode = msgspec.json.Decoder(_Record).decode
     for path in folder.rglob("*.jsonl*"):
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""The pages: calls as the API sends them, made once, cut out of a file for each request.
+"""Makes the calls once, as the API sends them, and cuts each page out of a file.
 
-`python pages.py FOLDER CALLS` makes them, in a process of its own because made-up calls need much
-memory: what a process had is counted as the peak of the processes that it starts.
+`python pages.py FOLDER CALLS` makes them. It runs in its own process because making calls needs
+much memory, and Linux counts the memory of a process into the peak of the processes that it starts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How fast the tap is beside others, over the same pages: the command that measures all.
+"""Compares the speed of the tap with other connectors, over the same pages.
 
-`uv run benchmarks/run.py` builds what it needs below .cache/benchmarks/, runs every series, and
-writes RESULTS.md and chart.svg, and each run into measurements/. Names of series run only those;
-the others keep what was measured before, on whatever machine.
+`uv run benchmarks/run.py` installs the other connectors below .cache/benchmarks/, runs every
+series, writes each run to measurements/, and writes RESULTS.md and chart.svg. If you name series, only
+these run; the others keep their earlier results, even from another machine.
 """
 
 from __future__ import annotations
@@ -24,26 +24,34 @@ from report import MEASUREMENTS, Measured, measured_in, write_report
 
 CHECKOUT = HERE.parent
 CACHE = CHECKOUT / ".cache" / "benchmarks"
-RUNS = 5  # of each case
-REHEARSED = 2_000  # calls that each case reads once before it is measured
-QUICK = 3_000  # calls with --quick
+RUNS = 5  # per case
+REHEARSED = 2_000  # calls that each case reads once, unmeasured, to warm up
+QUICK = 3_000  # calls in a series, with --quick
 
 
 def main() -> None:
-    """Measure what the command line asks for, and write it down."""
+    """Run the series that the command line names, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("series", nargs="*", help=f"of {', '.join(SERIES)}; all if none is named")
-    parser.add_argument("--runs", type=int, default=RUNS, help="of each case (default %(default)s)")
-    parser.add_argument("--resume", action="store_true", help="keep the runs of an earlier start")
-    parser.add_argument("--report", action="store_true", help="measure nothing, write the results")
+    parser.add_argument(
+        "series", nargs="*", help=f"series to run (default: all): {', '.join(SERIES)}"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=RUNS, help="runs of each case (default %(default)s)"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted measurement")
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="only write RESULTS.md and the chart from earlier measurements",
+    )
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="one run over few calls, to see that all works; results go to .cache/benchmarks/quick",
+        help="one run over few calls, to check that all works; writes to .cache/benchmarks/quick",
     )
     wish = parser.parse_args()
     if unknown := set(wish.series) - set(SERIES):
-        parser.error(f"there is no series {', '.join(sorted(unknown))}")
+        parser.error(f"unknown series: {', '.join(sorted(unknown))}")
     results, measurements = HERE, HERE / MEASUREMENTS
     series = [SERIES[name] for name in wish.series or SERIES]
     if wish.quick:
@@ -57,7 +65,7 @@ def main() -> None:
 
 
 def measure(series: Series, rounds: int, measurements: Path, *, resume: bool = False) -> None:
-    """Run the cases of `series` in turn, `rounds` times; each run is written down at once.
+    """Run the cases of `series` in turn, `rounds` times, and save each run at once.
 
     Raises:
         RunError: If a run fails or does not deliver every call.
@@ -142,18 +150,18 @@ def command_of(case: Case) -> list[str]:
 
 
 def environment_in(folder: Path) -> dict[str, str]:
-    """The variables of a run: this machine only, and nothing that is set for a tap."""
+    """The environment of a run: no proxy for this machine, no settings of the tap."""
     inherited = {
         name: text for name, text in os.environ.items() if not name.startswith("TAP_CALLCAP_")
     }
-    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # the rehearsal compiles what is imported
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # the rehearsal writes the bytecode
     return {**inherited, "NO_PROXY": "127.0.0.1", "DLT_DATA_DIR": str(folder / "dlt")}
 
 
 def pages_of(calls: int) -> Path:
-    """The folder of so many calls; they are made if they are not there yet."""
+    """The folder with the pages of so many calls, which are made if they do not exist."""
     folder = CACHE / f"calls-{calls}"
-    if not (folder / "ends").exists():  # what is made last
+    if not (folder / "ends").exists():  # the last file that is written
         subprocess.run(
             [sys.executable, str(HERE / "pages.py"), str(folder), str(calls)], check=True
         )
@@ -161,12 +169,12 @@ def pages_of(calls: int) -> Path:
 
 
 def environment_of(reader: Reader) -> Path:
-    """Where the environment of a reader is, if it has its own."""
+    """The folder of a reader's own environment."""
     return CACHE / "environments" / (reader.script or Path(TAP)).stem
 
 
 def build_environment(reader: Reader) -> None:
-    """Install what the script of `reader` says that it needs, with this Python."""
+    """Install the requirements of the script of `reader`, with this Python."""
     if not reader.has_environment:
         return
     uvw, place = str(CHECKOUT / "uvw"), environment_of(reader)
@@ -183,4 +191,4 @@ if __name__ == "__main__":
     try:
         main()
     except RunError as error:
-        sys.exit(f"\nA run is void: {error}")
+        sys.exit(f"\nA run failed: {error}")

@@ -1,7 +1,7 @@
-"""Callcap as a server of pages that are made already, so that next to nothing of it is measured.
+"""Serves prepared pages like Callcap, so that the server adds almost nothing to the measurements.
 
-`python server.py FOLDER LATENCY` says its address in a line, serves until SIGTERM, and then says in
-another line how many pages it served and the CPU time that took.
+`python server.py FOLDER LATENCY` prints its address, serves until SIGTERM, and then prints how many
+pages it served and the CPU time it needed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HEAD = (
 
 
 class PageServer(ThreadingTCPServer):
-    """Answers searches of calls by when they were last modified, each `latency` seconds late."""
+    """Answers searches by `last_modified`, each after `latency` seconds."""
 
     daemon_threads = True
     allow_reuse_address = True

@@ -4,7 +4,7 @@
 # [tool.uv]
 # exclude-newer = "2026-11-20T00:00:00Z"
 # ///
-"""airbyte-cdk's declarative source: a manifest, run by the command that comes with the CDK."""
+"""A declarative source of airbyte-cdk: a manifest, run by the CDK's own command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every peer is given and asks for, so that all ask for the same."""
+"""The config and query that every peer uses, so that all request the same."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
 # [tool.uv]
 # exclude-newer = "2026-11-20T00:00:00Z"
 # ///
-"""dlt's rest_api source: only iterated, which is fetching and decoding, or loaded into files.
+"""dlt's rest_api source, either only iterated (fetching and decoding) or loaded into files.
 
-Iterated it writes the id of each call to standard output, to show that it had them all.
+When iterated, it prints the id of each call, to show that it has read them all.
 """
 
 from __future__ import annotations

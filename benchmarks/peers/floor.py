@@ -1,8 +1,8 @@
-"""The floor: what it takes to read the pages and write the messages, and nothing else.
+"""The floor: reads the pages and writes the messages, and does nothing else.
 
-Written by hand, without a framework: pages decoded into structs made from the schema, whole pages
-of messages encoded at once, STATE after each. It believes all that the server says, so that an odd
-value ends it: no proof, no retry, no selection, no stream map, no unknown field.
+Written without a framework: it decodes pages into structs made from the schema, encodes the messages
+of a page at once, and writes STATE after each page. It has no proof, retry, selection, stream maps or
+unknown fields, and fails on any unexpected value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from asked import SCHEMA, config_path, params, read_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LEFT_OUT = {"demographics", "_extra"}  # the one is not selected by default, the other the tap's own
+LEFT_OUT = {"demographics", "_extra"}  # not selected by default; added by the tap
 PLAIN: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool}
 API_NAMES = {"line_memo": "line-memo"}  # read by this name, written by the other
 

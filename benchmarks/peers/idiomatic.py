@@ -1,4 +1,4 @@
-"""The idiomatic tap: what the SDK's template for a REST API leads to."""
+"""The idiomatic tap, built from the SDK's template for a REST API."""
 
 from __future__ import annotations
 

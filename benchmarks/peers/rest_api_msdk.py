@@ -4,7 +4,7 @@
 # [tool.uv]
 # exclude-newer = "2026-11-20T00:00:00Z"
 # ///
-"""tap-rest-api-msdk, which is all configuration, with this project's schema in its manner."""
+"""tap-rest-api-msdk, which needs only a config, with this project's schema in its format."""
 
 from __future__ import annotations
 

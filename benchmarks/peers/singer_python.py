@@ -4,7 +4,7 @@
 # [tool.uv]
 # exclude-newer = "2026-11-20T00:00:00Z"
 # ///
-"""A tap as those of the singer-io organisation are written: requests, Transformer, write_record."""
+"""A tap in the style of the singer-io organisation: requests, Transformer, write_record."""
 
 from __future__ import annotations
 
