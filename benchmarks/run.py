@@ -1,8 +1,8 @@
 """Compares the speed of the tap with other connectors, over the same pages.
 
 `uv run benchmarks/run.py` installs the other connectors below .cache/benchmarks/, runs every
-series, writes each run to measurements/, and writes RESULTS.md and chart.svg. If you name series, only
-these run; the others keep their earlier results, even from another machine.
+series, writes each run to measurements/, and writes RESULTS.md and chart.svg. If you name series,
+only these run; the others keep their earlier results, even from another machine.
 """
 
 from __future__ import annotations

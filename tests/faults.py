@@ -1,7 +1,7 @@
-"""What becomes of every fault, hostile answer and random input, by the installed command.
+"""Runs the installed command with every fault, malformed answer and random input.
 
 `uv run python tests/faults.py` writes docs/faults.md (about an hour and a quarter on two cores);
-with `--minutes 1` the fuzzing is shorter. It exits 1 where something was lost, leaked or crashed.
+`--minutes 1` shortens the fuzzing. It exits 1 if a call was lost, a value leaked or a run crashed.
 """
 
 from __future__ import annotations
@@ -184,35 +184,37 @@ def report(
 
 INTRODUCTION = """# Faults
 
-What becomes of a run when the network breaks or the API lies. Written by
-`uv run python tests/faults.py`, with the installed command, on {day:%Y-%m-%d}, CPython {python},
-{cores} cores, {minutes:.0f} minutes.
+What happens to a run when the network breaks or the API sends wrong answers. Generated
+by `uv run python tests/faults.py`, with the installed command, on {day:%Y-%m-%d}, CPython {python}, {cores}
+cores, {minutes:.0f} minutes.
 
 {runs} runs: {lost} calls lost, {tracebacks} tracebacks, and {canaries} finds of the key or of a
-caller's number, name, note or recording in the whole log at level DEBUG, in any encoding. A run
-that failed was followed by another one from its last STATE; lost is what neither has written.
+caller's number, name, note or recording in the complete log at level DEBUG, in any encoding.
+After a failed run, another run continued from its last STATE; a call counts as lost if neither
+has written it.
 
 ## Broken exchanges
 
-After twenty good answers the server breaks, by its own socket: once, or from then on. The settings
-are the defaults, with `retry_minutes` 10, but for exchanges that never end: those are given
-{patience} instead of 120 seconds. Nobody waits for the clock: seconds are those that would have
-passed. The last try begins when `retry_minutes` still allows it; it may take its whole timeout.
+After twenty good answers the server shows the fault, once or for ever. The settings are the
+defaults, with `retry_minutes` 10; only for exchanges that never end, the timeout is {patience}
+instead of 120 seconds. The clock is simulated: seconds are those that would have passed. The last
+try begins while `retry_minutes` allows it, and may take its full timeout.
 """
 
 HOSTILE_ANSWERS = """
 ## Hostile answers
 
-Every answer to a search is so. *Read* means that all calls came out as they should; the tests
-compare them field by field ([`test_hostile_answers.py`](../tests/api/test_hostile_answers.py)).
+Every answer to a search has the property in the table. *Read* means that all calls were written
+correctly; the tests compare them field by field
+([`test_hostile_answers.py`](../tests/api/test_hostile_answers.py)).
 """
 
 RANDOM_INPUTS = """
 ## Random inputs
 
-Any JSON in any place of an answer and of a call, and any bytes; any JSON in any place of a catalog,
-a state and a config. Each makes a run, and is taken, or refused in one line
-([`fuzz.py`](../tests/support/fuzz.py); a short run of it is among the tests).
+Any JSON anywhere in an answer, a call, a catalog, a state or a config, and answers of random
+bytes. Each input starts a run, which accepts it or refuses it with one line
+([`fuzz.py`](../tests/support/fuzz.py); the tests include a short run of it).
 """
 
 

@@ -1,8 +1,8 @@
 """The floor: reads the pages and writes the messages, and does nothing else.
 
-Written without a framework: it decodes pages into structs made from the schema, encodes the messages
-of a page at once, and writes STATE after each page. It has no proof, retry, selection, stream maps or
-unknown fields, and fails on any unexpected value.
+Written without a framework: it decodes pages into structs made from the schema, encodes the
+messages of a page at once, and writes STATE after each page. It has no proof, retry, selection,
+stream maps or unknown fields, and fails on any unexpected value.
 """
 
 from __future__ import annotations
