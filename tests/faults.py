@@ -185,8 +185,8 @@ def report(
 INTRODUCTION = """# Faults
 
 What happens to a run when the network breaks or the API sends wrong answers. Generated
-by `uv run python tests/faults.py`, with the installed command, on {day:%Y-%m-%d}, CPython {python}, {cores}
-cores, {minutes:.0f} minutes.
+by `uv run python tests/faults.py`, with the installed command, on {day:%Y-%m-%d}, CPython {python},
+{cores} cores, {minutes:.0f} minutes.
 
 {runs} runs: {lost} calls lost, {tracebacks} tracebacks, and {canaries} finds of the key or of a
 caller's number, name, note or recording in the complete log at level DEBUG, in any encoding.
