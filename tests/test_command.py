@@ -191,7 +191,7 @@ def test_a_wrong_key_is_one_line(sandbox: Sandbox, tmp_path: Path, options: list
         ({"page_size": 5000}, "page_size must be at most 1000"),
         ({"timezone": "Mars/Olympus"}, "timezone must be an IANA timezone"),
         ({"api_key": 77}, "api_key must be of type string"),
-        ({"api_url": "http://callcap.example/v2"}, "api_url must be https"),
+        ({"api_url": "http://callcap.example/v2"}, "api_url must begin with https"),
         (
             {"start_date": "2025-01-01T00:00:00Z", "end_date": "2024-01-01T00:00:00Z"},
             "start_date must be before end_date",
