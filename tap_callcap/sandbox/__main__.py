@@ -51,6 +51,13 @@ _YEAR = timedelta(days=365.25)
     help="Seed of the made-up calls; the same seed makes the same calls.",
 )
 @click.option(
+    "--imports",
+    default=0,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Let N of these calls begin in 1970 or in ten years.",
+)
+@click.option(
     "--api-key", default="sandbox", show_default=True, help="API key that the server accepts."
 )
 @click.option(
@@ -80,6 +87,7 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
     calls: int,
     years: float,
     seed: int,
+    imports: int,
     api_key: str,
     pairs: tuple[str, ...],
     live: float,
@@ -97,7 +105,7 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
         raise click.ClickException(str(error)) from error
     listener = _listener(host, port)
     now = real_time()
-    book = CallBook(_calls_until_now(calls, years, seed))
+    book = CallBook(_calls_until_now(calls, years, seed, min(imports, calls)))
     server = server_for(Callcap(book, switches=switches, api_key=api_key, seed=seed, live=live))
     url = _url(host, listener.getsockname()[1])
     click.echo(
@@ -113,10 +121,10 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
         click.echo("Stopped.")
 
 
-def _calls_until_now(count: int, years: float, seed: int) -> list[Call]:
+def _calls_until_now(count: int, years: float, seed: int, imports: int) -> list[Call]:
     """Return made-up calls; the first is the vendor's example, even if it is older than `years`."""
     now = real_time()
-    calls = made_up_calls(count, seed=seed, start=now - years * _YEAR, end=now)
+    calls = made_up_calls(count, seed=seed, start=now - years * _YEAR, end=now, imports=imports)
     if calls and VENDOR_EXAMPLE not in calls:
         calls[0] = VENDOR_EXAMPLE
     return calls

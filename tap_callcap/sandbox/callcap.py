@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from random import Random
@@ -20,8 +21,20 @@ from tap_callcap.sandbox.accounts import (
     accounts_answer,
     csrs_answer,
 )
+from tap_callcap.sandbox.answers import (
+    Answer,
+    Asked,
+    NoAnswerError,
+    failed,
+    found,
+    not_found,
+    slash_redirect,
+    too_many_requests,
+    unauthorized,
+)
 from tap_callcap.sandbox.filters import BadParameterError
-from tap_callcap.sandbox.render import encode, in_dialect, rendered
+from tap_callcap.sandbox.pages import count_of, one_call, page_of, rows_of
+from tap_callcap.sandbox.render import rendered
 from tap_callcap.sandbox.search import (
     Search,
     Selection,
@@ -32,48 +45,17 @@ from tap_callcap.sandbox.search import (
     zone_of,
 )
 from tap_callcap.sandbox.switches import Switches
-from tap_callcap.sandbox.zones import UTC
+from tap_callcap.sandbox.zones import LONGEST_CLOCK_CHANGE, UTC, as_stored, zone_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from tap_callcap.sandbox.book import CallBook
     from tap_callcap.sandbox.call import Call
 
 BASE_PATH: Final = "/v2"
-NOT_FOUND = "The requested resource did not exist or did not have anything to say"
 _CACHED_SEARCHES = 16
 _ONE_CALL_PARAMETERS = frozenset({"search_timezone", "detail"})
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request and its outcome; `status` and `answered_at` are None until it is answered."""
-
-    path: str
-    params: Mapping[str, str]
-    asked_at: datetime
-    status: int | None = None
-    answered_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, content: Call, status: int = 200, **headers: str) -> Answer:
-        """Return a JSON answer; `_` in the name of a header is sent as `-`."""
-        return cls(
-            status,
-            encode(content),
-            {
-                "Content-Type": "application/json; charset=utf-8",
-                **{name.replace("_", "-"): text for name, text in headers.items()},
-            },
-        )
 
 
 Hook = Callable[[Asked], "Answer | None"]
@@ -120,8 +102,9 @@ class Callcap:
         self._lived_until = clock()
         self._lock = RLock()
         self._rng = Random(seed)  # noqa: S311 - the order of ties
+        self._answers, self._pages = itertools.count(), itertools.count()
         self._granted: deque[datetime] = deque()
-        self._cached: OrderedDict[tuple[int, Selection], list[Call]] = OrderedDict()
+        self._cached: OrderedDict[tuple[int, Switches, Selection], list[Call]] = OrderedDict()
 
     def now(self) -> datetime:
         """Return the server's time."""
@@ -156,24 +139,41 @@ class Callcap:
         params: Mapping[str, str] | None = None,
         authorization: str | None = None,
     ) -> Answer:
-        """Answer `GET path?params`, where `path` begins with /v2."""
+        """Answer `GET path?params`, where `path` begins with /v2.
+
+        Raises NoAnswerError if the request is never answered.
+        """
         asked = Asked(path, dict(params or {}), self.now())
-        answer = self._answer(asked, authorization)
+        try:
+            answer = self._answer(asked, authorization)
+        except NoAnswerError:
+            with self._lock:
+                self.requests.append(asked)
+            raise
         if self.switches.latency:
             self._sleep(self.switches.latency)
         answered_at = self.now()
         if self.switches.date_header:
-            date = format_datetime(answered_at.astimezone(UTC), usegmt=True)
+            date = format_datetime((answered_at + self._date_ahead()).astimezone(UTC), usegmt=True)
             answer = replace(answer, headers={"Date": date, **answer.headers})
         with self._lock:
             self.requests.append(replace(asked, status=answer.status, answered_at=answered_at))
         return answer
 
+    def _date_ahead(self) -> timedelta:
+        every = self.switches.date_ahead_every
+        is_ahead = every is None or self._is_turn(self._answers, every)
+        return self.switches.date_ahead if is_ahead else timedelta(0)
+
     def _answer(self, asked: Asked, authorization: str | None) -> Answer:
         self.live_on()
         with self._lock:
             instead = self.before_answer(asked) if self.before_answer else None
-            refused = instead or self._refusal(authorization)
+            refused = (
+                instead
+                or self._refusal(authorization)
+                or slash_redirect(asked.path, asked.params, self.switches)
+            )
         if refused is not None:
             return refused
         try:
@@ -183,11 +183,7 @@ class Callcap:
 
     def _refusal(self, authorization: str | None) -> Answer | None:
         if authorization != f"Bearer {self._api_key}":
-            return Answer.of(
-                {"status": "unauthorized", "message": "Your key is invalid"},
-                401,
-                WWW_Authenticate='Bearer realm="https://api.callcap.com/v2/"',
-            )
+            return unauthorized(self.switches)
         limit, now = self.switches.requests_per_minute, self.now()
         while self._granted and self._granted[0] + self.switches.rate_window <= now:
             self._granted.popleft()
@@ -196,117 +192,84 @@ class Callcap:
             return None
         free_at = self._granted[-limit] + self.switches.rate_window
         seconds = math.ceil((free_at - now).total_seconds())
-        retry_after = {
-            "none": {},
-            "seconds": {"Retry_After": str(seconds)},
-            "date": {
-                "Retry_After": format_datetime(
-                    (now + timedelta(seconds=seconds)).astimezone(UTC),
-                    usegmt=True,
-                ),
-            },
-        }[self.switches.retry_after]
-        return Answer.of({"status": "error", "message": "Too many requests"}, 429, **retry_after)
+        return too_many_requests(seconds, now, self.switches)
 
     def _routed(self, asked: Asked, now: datetime) -> Answer:
-        params = asked.params
-        match unquote(asked.path).removeprefix(BASE_PATH).split("/"):
+        params, path = asked.params, asked.path
+        if self.switches.trailing_slash == "removed":
+            path = f"{path}/"
+        match unquote(path).removeprefix(BASE_PATH).split("/"):
             case ["", "get", "calls", ""]:
                 return self._calls(params, now)
             case ["", "get", "calls", call_id, ""]:
                 return self._one_call(call_id, params, now)
             case ["", "get", "accounts", ""]:
                 check_known(params, ACCOUNT_PARAMETERS, self.switches)
-                accounts = accounts_answer(self.book, params)
-                return self._found(accounts) if accounts else not_found()
+                return self._accounts(params)
             case ["", "get", "callsurance", "csrs", ""]:
                 check_known(params, CSR_PARAMETERS, self.switches)
-                return self._found(csrs_answer(self.book, params))
+                return found(csrs_answer(self.book, params), self.switches)
             case ["", "get", "callsurance", "csrs", csr_id, ""]:
                 csrs = csrs_answer(self.book, {}, csr_id)
-                return self._found(csrs) if csrs["csr"] else not_found()
+                return found(csrs, self.switches) if csrs["csr"] else not_found()
         return not_found()
 
-    def _found(self, content: Call) -> Answer:
-        return Answer.of(in_dialect(content, self.switches))
-
-    def _shown(self, now: datetime) -> datetime | None:
-        """Return the time whose versions are visible at `now`; None for the newest versions."""
-        return now - self.switches.visible_after if self.switches.visible_after else None
+    def _accounts(self, params: Mapping[str, str]) -> Answer:
+        account_id = params.get("account_id", "")
+        if account_id in map(str, self.switches.broken_accounts):
+            return failed(self.switches)
+        accounts = accounts_answer(self.book, params)
+        if accounts is None or account_id in map(str, self.switches.missing_accounts):
+            return not_found()
+        return found(accounts, self.switches)
 
     def _one_call(self, call_id: str, params: Mapping[str, str], now: datetime) -> Answer:
         check_known(params, _ONE_CALL_PARAMETERS, self.switches)
         zone, echoed = zone_of(params, self.switches)
-        call = self.book.shown(call_id, at=self._shown(now))
+        call = self._visible(call_id, self._visible_at(now))
         if call is None:
             return not_found()
         shown = rendered(call, shown_fields(params, self.switches), zone, self.switches)
-        content: Call = {"status": "success", **self._echo(echoed)}
-        if self.switches.single_call == "top_level":
-            content.update(shown)
-        elif self.switches.single_call == "object":
-            content["call"] = shown
-        else:
-            content = {
-                "pagination": _pagination(1, 1, 1, 50, 1),
-                **content,
-                "call": [shown],
-            }
-        return self._found(content)
+        return one_call(call, shown, echoed, self.switches)
 
     def _calls(self, params: Mapping[str, str], now: datetime) -> Answer:
         switches = self.switches
         search = parsed(params, now, switches)
-        calls = self._selected(search, now)[: switches.max_total]
-        total = len(calls)
-        if not total and switches.empty_search == "404":
-            return not_found()
-        if not total and switches.empty_search == "204":
-            return Answer(204)
-        last_page = math.ceil(total / search.show)
-        page = search.page
-        if page > max(last_page, 1):
-            if switches.page_beyond_last == "404":
-                return not_found()
-            if switches.page_beyond_last == "400":
-                msg = "page must be less than or equal to last_page"
-                raise BadParameterError(msg)
-            if switches.page_beyond_last == "last":
-                page = max(last_page, 1)
-        first = (page - 1) * search.show
-        shown = [
-            rendered(call, search.detail, search.zone, switches)
-            for call in calls[first : first + search.show]
-        ]
-        least = 0 if switches.empty_search == "last_page_0" else 1
-        content: Call = {
-            "pagination": _pagination(
-                page,
-                max(last_page, least),
-                len(shown),
-                search.show,
-                total,
-            ),
-            "status": "success",
-            **self._echo(search.zone_echoed),
-        }
-        if total or switches.empty_search != "missing":
-            content["call"] = None if not total and switches.empty_search == "null" else shown
-        return self._found(content)
+        if search.fails:
+            return failed(switches)
+        calls = self._selected(search, self._visible_at(now))[: switches.max_total]
+        counted = calls
+        if switches.count_age:
+            then = self._visible_at(now, switches.count_age)
+            counted = self._selected(search, then)[: switches.max_total]
+        loses_row = switches.row_lost_every and self._is_turn(self._pages, switches.row_lost_every)
+        return page_of(
+            search,
+            rows_of(calls, switches),
+            count_of(counted, switches),
+            switches,
+            self._rng if loses_row else None,
+        )
 
-    def _echo(self, zone: str) -> Call:
-        return {"search": {"timezone": zone}} if self.switches.zone_echo else {}
+    def _is_turn(self, counter: Iterator[int], every: int) -> bool:
+        """Count an answer; return whether it is the one of `every`, which depends on the seed."""
+        return next(counter) % every == self._seed % every
 
-    def _selected(self, search: Search, now: datetime) -> list[Call]:
+    def _visible_at(self, now: datetime, age: timedelta = timedelta(0)) -> datetime | None:
+        """Return the time whose versions are visible at `now`; None for the newest versions."""
+        delay = self.switches.visible_after + age
+        return now - delay if delay > timedelta(0) else None
+
+    def _selected(self, search: Search, visible_at: datetime | None) -> list[Call]:
         """Return the calls of a search in their order; recent results are cached."""
-        selection, shown, ties = search.selection, self._shown(now), self.switches.ties
+        selection, ties = search.selection, self.switches.ties
         with self._lock, self.book.lock:
-            key = (self.book.version, selection)
-            can_be_cached = shown is None and ties == "stable"
+            key = (self.book.version, self.switches, selection)
+            can_be_cached = visible_at is None and ties == "stable"
             if can_be_cached and key in self._cached:
                 self._cached.move_to_end(key)
                 return self._cached[key]
-            calls = self._meant(selection, shown)
+            calls = self._matching(selection, visible_at)
             calls.sort(key=_call_id)
             if ties == "shuffled":
                 self._rng.shuffle(calls)
@@ -319,30 +282,28 @@ class Callcap:
                     self._cached.popitem(last=False)
             return calls
 
-    def _meant(self, selection: Selection, shown: datetime | None) -> list[Call]:
-        if selection.call_id is None:
-            near = self.book.near(selection.started, selection.modified, shown=shown)
-            return [call for call in near if call in selection]
-        call = self.book.shown(selection.call_id, at=shown)
-        return [] if call is None else [call]
+    def _matching(self, selection: Selection, visible_at: datetime | None) -> list[Call]:
+        if selection.call_id is not None:
+            call = self._visible(selection.call_id, visible_at)
+            return [] if call is None else [call]
+        modified = selection.modified
+        if self.switches.stored_timezone:
+            modified = modified.widened(LONGEST_CLOCK_CHANGE)
+        near = self.book.near(selection.started, modified, shown=visible_at)
+        return [call for call in map(self._stored, near) if call in selection]
 
+    def _visible(self, call_id: str, visible_at: datetime | None) -> Call | None:
+        call = self.book.shown(call_id, at=visible_at)
+        return call and self._stored(call)
 
-def not_found() -> Answer:
-    """Return the answer for a path or object that does not exist.
-
-    The documentation gives its message, but not its status code.
-    """
-    return Answer.of({"status": "not found", "message": NOT_FOUND}, 404)
-
-
-def _pagination(page: int, last_page: int, records: int, show: int, total: int) -> Call:
-    return {
-        "page": page,
-        "last_page": last_page,
-        "records_returned": records,
-        "show": show,
-        "total_records": total,
-    }
+    def _stored(self, call: Call) -> Call:
+        """Return a call as the database has it, which may store only the wall time of an edit."""
+        name = self.switches.stored_timezone
+        if name is None:
+            return call
+        is_second = self.switches.stored_hour == "second"
+        modified = as_stored(call["last_modified"], zone_named(name), fold=int(is_second))
+        return call if modified == call["last_modified"] else {**call, "last_modified": modified}
 
 
 def _call_id(call: Call) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _DAY = 86_400  # seconds
 _WEEK = 7 * _DAY
+_TEN_YEARS = timedelta(days=3653)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SUNDAY_IN_KANSAS = 3 * _DAY + 6 * 3600  # 1970-01-04 00:00 UTC-6, in seconds since the epoch
 
@@ -46,19 +47,21 @@ _DELAYS = (*_EDIT_DELAYS, _LATE_EDIT)
 _DELAY_WEIGHTS = (20, 25, 25, 17, 9, 4)
 
 
-def made_up_calls(
+def made_up_calls(  # noqa: PLR0913 - all but the count by keyword
     count: int,
     *,
     seed: int = 0,
     start: datetime,
     end: datetime,
     first_serial: int = 1,
+    imports: int = 0,
 ) -> list[Call]:
     """Return `count` calls that began, and were last modified, from `start` to before `end`.
 
     The same arguments give the same calls. The first is the vendor's example if its times are in
     the range. Ids are unique within a batch; a second batch for the same book needs a
-    `first_serial` greater than all serial numbers of the first.
+    `first_serial` greater than all serial numbers of the first. The last `imports` calls began
+    outside the range, as imported calls may: in 1970, or ten years after `end`.
     """
     begin, horizon = _seconds(start), _seconds(end)
     if begin >= horizon:
@@ -81,6 +84,9 @@ def made_up_calls(
         )
         for serial in range(first_serial, first_serial + count - len(calls))
     )
+    dates = (_EPOCH, end.replace(microsecond=0) + _TEN_YEARS)
+    for place in range(len(calls) - imports, len(calls)):
+        calls[place] = _moved(calls[place], dates[place % 2])
     return calls
 
 
@@ -102,6 +108,13 @@ def made_up_changes(call: Call, rng: Random, at: datetime) -> dict[str, object]:
     if kind == "callsaver":
         return {"callsaver": callsaver_of(rng, at)}
     return {"notes": f"{call['notes'] or ''}{notes_of(rng, the_world(), at)}"}
+
+
+def _moved(call: Call, start: datetime) -> Call:
+    """Return a call as if it had begun at `start`."""
+    duration = call["duration"]
+    end = None if duration is None else start + timedelta(seconds=duration)
+    return {**call, "start_datetime": start, "end_datetime": end}
 
 
 def _call(  # noqa: PLR0913, PLR0917 - each call needs all six

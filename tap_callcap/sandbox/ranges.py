@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from tap_callcap.sandbox.filters import BadParameterError
-from tap_callcap.sandbox.zones import RepeatedHour, Span, span_of_walls
+from tap_callcap.sandbox.zones import Span, span_of_walls, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def start_span(
     params: Mapping[str, str],
     zone: ZoneInfo,
     now: datetime,
-    repeated_hour: RepeatedHour = "both",
+    switches: Switches,
 ) -> Span:
     """Return the span in which the calls of a search began.
 
@@ -52,12 +52,15 @@ def start_span(
     if name == "custom":
         first = _date(params, "search_startdate", today - _DAY)
         last = _date(params, "search_enddate", today)
-        if first >= last:
+        if first > last or (first == last and switches.same_dates == "400"):
             msg = "search_startdate must be less than search_enddate"
             raise BadParameterError(msg)
+        if switches.end_date == "excludes":
+            last -= _DAY
     else:
         first, last = shortcut_days(name, today)
-    return span_of_walls(_midnight(first), _midnight(last + _DAY), zone, repeated_hour)
+    walls = _midnight(first), _midnight(last + _DAY)
+    return span_of_walls(*walls, zone, switches.repeated_hour)
 
 
 def shortcut_days(name: str, today: date) -> tuple[date, date]:
@@ -86,6 +89,8 @@ def shortcut_days(name: str, today: date) -> tuple[date, date]:
 
 def modified_span(params: Mapping[str, str], zone: ZoneInfo, switches: Switches) -> Span:
     """Return the span in which the calls of a search were last modified."""
+    if switches.filter_timezone:
+        zone = zone_named(switches.filter_timezone)
     first, end = (_minute(params, f"search_last_modified_{side}") for side in ("start", "end"))
     return span_of_walls(
         None

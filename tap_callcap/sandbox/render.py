@@ -32,6 +32,11 @@ _SECTIONS: Final = {
 def rendered(call: Call, fields: frozenset[str], zone: ZoneInfo, switches: Switches) -> Call:
     """Return a call as the API shows it: the basic fields and `fields`, with times in `zone`."""
     shown = {name: value for name, value in call.items() if name in fields or name not in _DETAILED}
+    call_id = call["call_id"]
+    if call_id in switches.calls_without_id:
+        shown["call_id"] = None
+    if call_id in switches.calls_without_last_modified:
+        shown["last_modified"] = None
     for name in ("start_datetime", "last_modified", "end_datetime"):
         if shown[name] is not None:
             shown[name] = local_text(shown[name], zone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_callcap.sandbox.book import started
@@ -23,7 +24,7 @@ from tap_callcap.sandbox.ranges import (
     modified_span,
     start_span,
 )
-from tap_callcap.sandbox.zones import UTC_NAMES, Span, zone_named
+from tap_callcap.sandbox.zones import UTC_NAMES, Span, span_in_wall_times, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,6 +48,8 @@ DETAILS: Final = {
 }
 """The fields that each word of `detail` adds to the basic ones."""
 
+_DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 MAX_SHOW = 1000  # calls a page
 
 PARAMETERS: Final = frozenset(
@@ -94,6 +97,8 @@ class Search:
     detail: frozenset[str]
     zone: ZoneInfo
     zone_echoed: str
+    fails: bool
+    """Whether it is one of the searches that fail."""
 
 
 def parsed(params: Mapping[str, str], now: datetime, switches: Switches) -> Search:
@@ -111,15 +116,14 @@ def parsed(params: Mapping[str, str], now: datetime, switches: Switches) -> Sear
         msg = f"order must be one of {', '.join(ORDERS)}"
         raise BadParameterError(msg)
     _check_durations(given)
-    started_in = start_span(given, zone, now, switches.repeated_hour)
+    started_in = start_span(given, zone, now, switches)
     modified_in = modified_span(given, zone, switches)
-    if (
-        switches.max_range_days is not None
-        and "call_id" not in given
-        and days_asked_for(started_in, modified_in, now) > switches.max_range_days
-    ):
+    days = 0 if "call_id" in given else days_asked_for(started_in, modified_in, now)
+    if switches.max_range_days is not None and days > switches.max_range_days:
         msg = f"The date range must not be longer than {switches.max_range_days:g} days"
         raise BadParameterError(msg)
+    if switches.stored_timezone and switches.stored_filter == "wall_times":
+        modified_in = span_in_wall_times(modified_in, zone_named(switches.stored_timezone))
     filters = tuple(sorted((name, given[name]) for name in FILTER_NAMES.intersection(given)))
     return Search(
         Selection(
@@ -136,7 +140,16 @@ def parsed(params: Mapping[str, str], now: datetime, switches: Switches) -> Sear
         shown_fields(given, switches),
         zone,
         echoed,
+        "call_id" not in given and _fails(days, modified_in, switches),
     )
+
+
+def _fails(days: float, modified: Span, switches: Switches) -> bool:
+    longest = switches.wide_search_fails_after
+    if longest is not None and days > longest / _DAY:
+        return True
+    minutes = (minute.replace(second=0) for minute in switches.broken_minutes)
+    return any(minute in modified or minute + 59 * _SECOND in modified for minute in minutes)
 
 
 def check_known(params: Mapping[str, str], known: frozenset[str], switches: Switches) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -19,6 +19,10 @@ _EXPECTED: Final[Mapping[object, str]] = {
     int: "a whole number",
     float: "a number",
     timedelta: "seconds, or a duration such as PT5M",
+    str: "a name",
+    frozenset[str]: "names, separated by commas",
+    frozenset[int]: "whole numbers, separated by commas",
+    frozenset[datetime]: "instants such as 2026-10-14T18:47:00Z, separated by commas",
 }
 
 
@@ -69,10 +73,8 @@ def _choices(kind: Any) -> list[str]:  # noqa: ANN401 - an annotation has no typ
 
 
 def _expected(kind: Any) -> str:  # noqa: ANN401 - an annotation has no type
-    kinds = {kind, *get_args(kind)}
-    return ", ".join(_choices(kind)) or next(
-        text for known, text in _EXPECTED.items() if known in kinds
-    )
+    known = [_EXPECTED[each] for each in (kind, *get_args(kind)) if each in _EXPECTED]
+    return ", ".join(_choices(kind)) or known[0]
 
 
 def _accepted(kind: Any, default: object) -> str:  # noqa: ANN401 - an annotation has no type
@@ -80,8 +82,6 @@ def _accepted(kind: Any, default: object) -> str:  # noqa: ANN401 - an annotatio
     if values:
         first = str(default).lower()
         return " | ".join(sorted(values, key=lambda value: value != first))
-    if isinstance(default, frozenset):
-        return "names, separated by commas"
     if isinstance(default, timedelta):
-        return f"{default.total_seconds():g} (seconds)"
-    return "none" if default is None else f"{default}"
+        default = f"{default.total_seconds():g}"
+    return f"{'none' if default in {None, frozenset()} else default} ({_expected(kind)})"

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from tap_callcap.sandbox.deviations import Count, Deviations
 from tap_callcap.sandbox.zones import RepeatedHour, zone_named
 
-Count = Annotated[int, Meta(ge=1)]
 Number = Annotated[float, Meta(ge=0)]
 
 
@@ -19,8 +19,8 @@ class BadSwitchError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Switches:
-    """How the API behaves where its documentation says nothing."""
+class Switches(Deviations):
+    """How the API behaves where its documentation says nothing, or contradicts it."""
 
     empty_search: Annotated[
         Literal["list", "null", "missing", "last_page_0", "404", "204"],
@@ -40,6 +40,17 @@ class Switches:
             "`on_the_dot` includes only 10:04:00. An end without a time is the end of its day."
         ),
     ] = "includes"
+    end_date: Annotated[
+        Literal["includes", "excludes"],
+        Meta(description="Whether the day of `search_enddate` is part of the search."),
+    ] = "includes"
+    same_dates: Annotated[
+        Literal["400", "accepted"],
+        Meta(
+            description="The answer if `search_enddate` is equal to `search_startdate`, although "
+            "it must be greater."
+        ),
+    ] = "400"
     repeated_hour: Annotated[
         RepeatedHour,
         Meta(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 UTC = timezone.utc
+LONGEST_CLOCK_CHANGE = timedelta(days=1)
 UTC_NAMES = frozenset(
     {
         "UTC",
@@ -55,6 +56,10 @@ class Span:
     walls: tuple[datetime | None, datetime | None] | None = None
     zone: ZoneInfo | None = None
 
+    def widened(self, by: timedelta) -> Span:
+        """Return a longer span, by the same on both sides."""
+        return Span(self.first and self.first - by, self.end and self.end + by)
+
     def __contains__(self, moment: datetime) -> bool:
         """Whether `moment` is in the span."""
         if not is_between(moment, self.first, self.end):
@@ -88,6 +93,19 @@ def span_of_walls(
         (first, end) if is_ambiguous else None,
         zone if is_ambiguous else None,
     )
+
+
+def span_in_wall_times(span: Span, zone: ZoneInfo) -> Span:
+    """Return the span between the wall times that the limits of `span` have in `zone`."""
+    first, end = (
+        moment and moment.astimezone(zone).replace(tzinfo=None) for moment in (span.first, span.end)
+    )
+    return replace(span.widened(LONGEST_CLOCK_CHANGE), walls=(first, end), zone=zone)
+
+
+def as_stored(moment: datetime, zone: ZoneInfo, *, fold: int) -> datetime:
+    """Return the instant that the wall time of `moment` in `zone` means, without an offset."""
+    return moment.astimezone(zone).replace(fold=fold).astimezone(UTC)
 
 
 def _instants(wall: datetime | None, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:

@@ -143,6 +143,20 @@ def test_the_vendors_example_is_there_when_it_fits() -> None:
     assert VENDOR_EXAMPLE not in many()
 
 
+def test_imported_calls() -> None:
+    """The last calls can begin in 1970 or in ten years, and are modified in the range."""
+    plain, odd = (made_up_calls(9, seed=3, start=START, end=NOW, imports=n) for n in (0, 4))
+    assert odd[:5] == plain[:5]
+    assert [call["start_datetime"].year for call in odd[5:]] == [2036, 1970, 2036, 1970]
+    for call, before in zip(odd, plain, strict=True):
+        changed = {"start_datetime", "end_datetime"}
+        assert all(call[name] == value for name, value in before.items() if name not in changed)
+        assert (call["end_datetime"] is None) == (before["end_datetime"] is None)
+        if call["end_datetime"]:
+            lasted = call["end_datetime"] - call["start_datetime"]
+            assert lasted == before["end_datetime"] - before["start_datetime"]
+
+
 def test_odd_ranges() -> None:
     """Zero calls and a range of one second are possible, an empty range is an error."""
     assert made_up_calls(0, start=START, end=NOW) == []

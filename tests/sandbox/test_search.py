@@ -214,6 +214,60 @@ def test_dates_are_days_of_the_search_zone(callcap: Callcap, calls: list[Call]) 
     assert set(found) != set(ids_found(callcap, **params))
 
 
+@pytest.mark.parametrize(("end_date", "days"), [("includes", {"10", "11"}), ("excludes", {"10"})])
+def test_the_day_of_the_end_date(
+    open_callcap: Open, calls: list[Call], end_date: str, days: set[str]
+) -> None:
+    """The total of a search over dates counts the calls that began on them, in its zone."""
+    tokyo = ZoneInfo("Asia/Tokyo")
+    meant = [call["start_datetime"].astimezone(tokyo).strftime("%Y-%m-%d") for call in calls]
+    content = body(
+        open_callcap(end_date=end_date),
+        search_startdate="2026-03-10",
+        search_enddate="2026-03-11",
+        search_timezone="Asia/Tokyo",
+        show="1",
+    )
+    counted = content["pagination"]["total_records"]
+    assert counted == sum(day in {f"2026-03-{day}" for day in days} for day in meant)
+    assert counted
+
+
+@pytest.mark.parametrize("end_date", ["includes", "excludes"])
+def test_one_day_is_counted_by_its_day_of_the_week(
+    open_callcap: Open, calls: list[Call], end_date: str
+) -> None:
+    """A day, the next one and its day of the week count that day, however the end is read."""
+    wednesday = [
+        call
+        for call in calls
+        if f"{call['start_datetime'].astimezone(CENTRAL):%Y-%m-%d}" == "2026-03-11"
+    ]
+    content = body(
+        open_callcap(end_date=end_date),
+        search_startdate="2026-03-11",
+        search_enddate="2026-03-12",
+        search_daysofweek="4",
+        show="1",
+    )
+    assert content["pagination"]["total_records"] == len(wednesday) > 0
+
+
+def test_equal_dates(open_callcap: Open, calls: list[Call]) -> None:
+    """Equal dates are a 400, or are that day if the end is included, and nothing if not."""
+    day = {"search_startdate": "2026-03-11", "search_enddate": "2026-03-11"}
+    assert asked(open_callcap(), **day).status == 400
+    meant = {
+        call["call_id"]
+        for call in calls
+        if f"{call['start_datetime'].astimezone(CENTRAL):%Y-%m-%d}" == "2026-03-11"
+    }
+    assert set(ids_found(open_callcap(same_dates="accepted"), **day)) == meant
+    assert ids_found(open_callcap(same_dates="accepted", end_date="excludes"), **day) == []
+    reverse = {"search_startdate": "2026-03-12", "search_enddate": "2026-03-11"}
+    assert asked(open_callcap(same_dates="accepted"), **reverse).status == 400
+
+
 def test_last_modified_is_compared_by_the_minute(callcap: Callcap, calls: list[Call]) -> None:
     """By default both limits are included, as whole minutes."""
     moment = sorted(call["last_modified"] for call in calls)[400]

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from select import select
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -114,6 +116,22 @@ def test_the_books_can_be_seen_and_time_advanced(callcap: Callcap) -> None:
     assert refused == [400] * 4
 
 
+def test_a_request_that_is_never_answered(callcap: Callcap) -> None:
+    """With `hang` a request waits until the client closes it; others are answered meanwhile."""
+    call_id = VENDOR_EXAMPLE["call_id"]
+    callcap.switches = Switches(failure="hang", broken_calls=frozenset({call_id}))
+    received = Event()
+    callcap.before_answer = lambda _: received.set()
+    with Sandbox(callcap) as sandbox:
+        connection = HTTPConnection(urlsplit(sandbox.url).netloc, timeout=10)
+        connection.request("GET", f"/v2/get/calls/{call_id}/", headers=KEY)
+        assert received.wait(10)
+        assert fetched(sandbox.url, "/v2/get/accounts/").status == 200
+        assert select([connection.sock], [], [], 0)[0] == []
+        connection.close()
+    assert {request.status for request in callcap.requests} == {None, 200}
+
+
 @contextmanager
 def command(*options: str) -> Generator[subprocess.Popen[str]]:
     """Run the command until the block ends."""
@@ -166,7 +184,7 @@ def test_the_command_stops_at_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> N
         raise KeyboardInterrupt
 
     monkeypatch.setattr("uvicorn.Server.run", interrupted)
-    result = CliRunner().invoke(main, ["--port", "0", "--calls", "5", "--years", "20"])
+    result = CliRunner().invoke(main, ["--port=0", "--calls=5", "--years=20", "--imports=6"])
     assert result.exit_code == 0
     assert result.output.endswith("Stopped.\n")
 

@@ -44,6 +44,28 @@ def around_the_minute() -> list[Call]:
     ]
 
 
+IN_UTC = {
+    **ALWAYS,
+    "search_timezone": "UTC",
+    "search_last_modified_start": "2025-11-02 07:05",
+    "search_last_modified_end": "2025-11-02 07:15",
+}
+DIVISION = {"account_type": "division", "account_id": "1669"}
+FAILING = {"broken_calls": frozenset({VENDOR_EXAMPLE["call_id"]})}
+# Switches that have an effect only with others.
+NEEDED: Mapping[str, dict[str, Any]] = {
+    "rate_window": {"requests_per_minute": 1},
+    "retry_after": {"requests_per_minute": 1},
+    "rate_limit_code": {"requests_per_minute": 1},
+    "stored_hour": {"stored_timezone": "US/Central"},
+    "stored_filter": {"stored_timezone": "US/Central"},
+    "date_ahead_every": {"date_ahead": timedelta(hours=1)},
+    "failure": FAILING,
+    "hidden_rows": {"hidden_calls": frozenset({"1"})},
+    "repeats_counted": {"repeated_calls": frozenset({"1"})},
+    "redirect_code": {"trailing_slash": "removed"},
+    "redirect_query": {"trailing_slash": "removed"},
+}
 # For each switch: a value other than its default, and a request that is answered otherwise with it.
 DIFFERENCES: Mapping[str, tuple[object, str, Mapping[str, str]]] = {
     "empty_search": ("404", "/get/calls/", NOTHING),
@@ -57,6 +79,38 @@ DIFFERENCES: Mapping[str, tuple[object, str, Mapping[str, str]]] = {
         "/get/calls/",
         {**ALWAYS, "search_last_modified_end": "2021-11-01 19:10"},
     ),
+    "filter_timezone": ("Asia/Tokyo", "/get/calls/", IN_UTC),
+    "stored_timezone": ("US/Central", "/get/calls/second pass/", {"search_timezone": "UTC"}),
+    "stored_hour": ("second", "/get/calls/second pass/", {"search_timezone": "UTC"}),
+    "stored_filter": ("wall_times", "/get/calls/", IN_UTC),
+    "date_ahead": (timedelta(hours=1), ONE, {}),
+    "date_ahead_every": (2, ONE, {}),
+    "failure": ("504", ONE, {}),
+    "wide_search_fails_after": (timedelta(days=1), "/get/calls/", ALWAYS),
+    "broken_minutes": (frozenset({MINUTE}), "/get/calls/", ALWAYS),
+    "broken_calls": (frozenset({VENDOR_EXAMPLE["call_id"]}), ONE, {}),
+    "broken_accounts": (frozenset({1669}), "/get/accounts/", DIVISION),
+    "missing_accounts": (frozenset({1669}), "/get/accounts/", DIVISION),
+    "bad_key": ("200", "/get/calls/", {"key": "wrong"}),
+    "rate_limit_code": ("420", ONE, {}),
+    "hidden_calls": (frozenset({"1"}), "/get/calls/", ALWAYS),
+    "hidden_rows": ("closed_up", "/get/calls/", {**ALWAYS, "show": "5"}),
+    "uncounted_calls": (frozenset({"1"}), "/get/calls/", ALWAYS),
+    "repeated_calls": (frozenset({"1"}), "/get/calls/", ALWAYS),
+    "repeats_counted": (False, "/get/calls/", ALWAYS),
+    "calls_without_id": (frozenset({"1"}), "/get/calls/", ALWAYS),
+    "calls_without_last_modified": (frozenset({"1"}), "/get/calls/", ALWAYS),
+    "row_lost_every": (2, "/get/calls/", ALWAYS),
+    "count_age": (timedelta(days=9999), "/get/calls/", ALWAYS),
+    "total_cap": (3, "/get/calls/", ALWAYS),
+    "total_of": ("page", "/get/calls/", {**ALWAYS, "show": "2"}),
+    "last_page": ("down", "/get/calls/", {**ALWAYS, "show": "20"}),
+    "counts": ("float", "/get/calls/", ALWAYS),
+    "trailing_slash": ("removed", ONE, {}),
+    "redirect_code": ("302", ONE, {}),
+    "redirect_query": ("dropped", ONE, {"detail": "notes"}),
+    "end_date": ("excludes", "/get/calls/", {**ALWAYS, "search_enddate": "2020-09-01"}),
+    "same_dates": ("accepted", "/get/calls/", {**ALWAYS, "search_enddate": "2000-01-01"}),
     "repeated_hour": (
         "first",
         "/get/calls/",
@@ -103,20 +157,18 @@ def answers_in(switches: Switches, path: str, params: Mapping[str, str]) -> list
     )
     slept: list[float] = []
     callcap = Callcap(book, switches=switches, clock=lambda: NOW, sleep=slept.append)
-    return [asked(callcap, path, **params), asked(callcap, path, **params), sum(slept)]
+    key = f"Bearer {params.get('key', 'sandbox')}"
+    answers = [callcap.answer(f"/v2{path}", params, key) for _ in range(2)]
+    return [*answers, sum(slept)]
 
 
 @pytest.mark.parametrize("switch", [field.name for field in dataclasses.fields(Switches)])
 def test_every_switch_makes_a_difference(switch: str) -> None:
     """Every switch has an effect, and an entry in the table."""
     value, path, params = DIFFERENCES[switch]
-    limited = (
-        Switches(requests_per_minute=1) if switch in {"rate_window", "retry_after"} else Switches()
-    )
-    plain = answers_in(limited, path, params)
-    changes: dict[str, Any] = {switch: value}
-    switched = answers_in(dataclasses.replace(limited, **changes), path, params)
-    assert switched != plain
+    others = NEEDED.get(switch, {})
+    plain = answers_in(Switches(**others), path, params)
+    assert answers_in(Switches(**{**others, switch: value}), path, params) != plain
 
 
 @pytest.mark.parametrize(

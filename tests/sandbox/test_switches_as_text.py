@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -26,6 +26,9 @@ def test_switches_from_text() -> None:
             "refused_timezones=US/Arizona,UTC",
             "login_timezone=US/Pacific",
             "max_page=null",
+            "broken_accounts=1669,7",
+            "broken_minutes=2026-10-14T18:47:00Z",
+            "date_ahead=-PT5M",
         ],
     ) == Switches(
         utc="refused",
@@ -37,6 +40,9 @@ def test_switches_from_text() -> None:
         latency=0.5,
         refused_timezones=frozenset({"US/Arizona", "UTC"}),
         login_timezone="US/Pacific",
+        broken_accounts=frozenset({1669, 7}),
+        broken_minutes=frozenset({datetime(2026, 10, 14, 18, 47, tzinfo=timezone.utc)}),
+        date_ahead=timedelta(minutes=-5),
     )
 
 
@@ -50,6 +56,9 @@ def test_switches_from_text() -> None:
         ("latency=long", "it takes a number"),
         ("zone_echo=perhaps", "it takes true or false"),
         ("visible_after=soon", "it takes seconds, or a duration such as PT5M"),
+        ("broken_accounts=Midwest", "it takes whole numbers, separated by commas"),
+        ("broken_minutes=noon", "it takes instants such as 2026-10-14T18:47:00Z"),
+        ("filter_timezone=Wichita", "'Wichita' is not a timezone"),
         ("show_cap=0", "Expected `int` >= 1"),
         ("latency=-1", "Expected `float` >= 0"),
         ("login_timezone=Wichita", "'Wichita' is not a timezone"),
@@ -80,8 +89,8 @@ def test_the_list_of_switches() -> None:
     assert listed["utc"].startswith("accepted | ")
     assert listed["zone_echo"] == "true | false"
     assert listed["unknown_fields"] == "false | true"
-    assert listed["visible_after"] == "0 (seconds)"
-    assert listed["refused_timezones"] == "names, separated by commas"
-    assert listed["max_page"] == "none"
-    assert listed["login_timezone"] == "US/Central"
+    assert listed["visible_after"] == "0 (seconds, or a duration such as PT5M)"
+    assert listed["refused_timezones"] == "none (names, separated by commas)"
+    assert listed["max_page"] == "none (a whole number)"
+    assert listed["login_timezone"] == "US/Central (a name)"
     assert all(description.endswith(".") for _, _, description in switch_list())
