@@ -1,22 +1,27 @@
-"""Instants: parsed, formatted, and compared between zones. Pure."""
+"""Instants, durations and zones: parsed, formatted, compared. Pure.
+
+The times of records are parsed and formatted as text, because there are millions of them; all
+other forms, zones and durations are left to pendulum. What comes out is the standard library's.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, cast
 
-UTC = ZoneInfo("UTC")
+import pendulum
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+    from zoneinfo import ZoneInfo
+
+UTC: ZoneInfo = pendulum.UTC
 MINUTE = timedelta(minutes=1)
 FIRST_DAY = date(2000, 1, 1)  # before any call
-# Length, and each third character, of a time in a record: the others are digits.
-_RECORD_LENGTH, _RECORD_MARKS = 20, "--T::Z"
-
 _INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?)?"
-    r"\s?(Z|[+-]\d\d:?\d\d)?",
+    r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?\s?(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
 
@@ -34,24 +39,31 @@ def parse_instant(text: str, zone: ZoneInfo) -> datetime:
     Raises:
         UnreadableError: If it is no such text, or no date of the calendar.
     """
-    if len(text) == _RECORD_LENGTH and text[4::3] == _RECORD_MARKS:
-        try:  # many times faster than what follows
-            return datetime.fromisoformat(text[:19] + "+00:00")
-        except ValueError:
-            pass
+    marks = text[4::3]  # each third character of `yyyy-mm-dd hh:mm:ss`: the others are digits
+    try:
+        if marks == "--T::Z" and len(text) == len("yyyy-mm-ddThh:mm:ssZ"):
+            return datetime.fromisoformat(text[:-1] + "+00:00")
+        if marks == "-- ::" and len(text) == len("yyyy-mm-dd hh:mm:ss"):
+            return _in_utc(datetime.fromisoformat(text), zone)
+    except (ValueError, OverflowError):
+        pass  # pendulum says why
     match = _INSTANT.fullmatch(text.strip())
     if match is None:
         msg = "not a date and time"
         raise UnreadableError(msg)
+    day, time, offset = match.groups()
     try:
-        *parts, fraction, offset = match.groups("0")
-        wall = datetime(*map(int, parts), int(fraction.ljust(6, "0")))  # type: ignore[arg-type, call-arg]  # noqa: DTZ001 - six integers; its zone follows
-        if offset == "0":
-            return wall.replace(tzinfo=zone).astimezone(UTC)
-        return wall.replace(tzinfo=_offset_zone(offset)).astimezone(UTC)
+        parsed = cast("pendulum.DateTime", pendulum.parse(f"{day}T{time or '00:00'}{offset or ''}"))
+        wall = datetime.combine(parsed.date(), parsed.time())
+        return _in_utc(wall, parsed.tzinfo if offset else zone)
     except (ValueError, OverflowError) as error:
         msg = "no date and time of the calendar"
         raise UnreadableError(msg) from error
+
+
+def _in_utc(wall: datetime, zone: tzinfo | None) -> datetime:
+    """The instant at which the clocks of `zone` show `wall`, in a repeated hour the first pass."""
+    return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
 def format_instant(instant: datetime) -> str:
@@ -59,12 +71,24 @@ def format_instant(instant: datetime) -> str:
     return instant.isoformat().removesuffix("+00:00") + "Z"
 
 
-def _offset_zone(offset: str) -> tzinfo:
-    """The zone of `Z`, `+hh:mm` or `+hhmm`."""
-    if offset == "Z":
-        return UTC
-    minutes = int(offset[1:3]) * 60 + int(offset[-2:])
-    return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
+def duration_in_words(duration: timedelta) -> str:
+    """A duration to the second, such as `3 days 2 hours`."""
+    if duration < timedelta(seconds=1):
+        return "0 seconds"
+    return pendulum.duration(days=duration.days, seconds=duration.seconds).in_words(locale="en")
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The zone with that IANA name.
+
+    Raises:
+        UnreadableError: If this machine and tzdata know none.
+    """
+    try:
+        return pendulum.timezone(name)
+    except (ValueError, OSError):
+        msg = "not an IANA timezone"
+        raise UnreadableError(msg) from None
 
 
 def floor_to_minute(instant: datetime) -> datetime:
@@ -84,8 +108,8 @@ def is_same_zone(one: str, other: str) -> bool:
     if one.casefold() == other.casefold():
         return True
     try:
-        zones = ZoneInfo(one), ZoneInfo(other)
-    except (KeyError, ValueError, OSError):
+        zones = zone_of(one), zone_of(other)
+    except UnreadableError:
         return False
     start = datetime.combine(FIRST_DAY, datetime.min.time(), UTC)
     days = (start + timedelta(hours=12 * half) for half in range(2 * 366 * 40))

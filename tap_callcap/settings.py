@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from singer_sdk import typing as th
 
 from tap_callcap.api.client import Client
 from tap_callcap.api.filters import Filters, filters_schema
-from tap_callcap.instants import UTC, parse_instant
+from tap_callcap.instants import UTC, parse_instant, zone_of
 from tap_callcap.records.hashing import Hashing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from tap_callcap.records.schema import JSONSchema
 
 ENVIRONMENT_PREFIX = "TAP_CALLCAP_"
 TEN_YEARS = 10 * 366 * 24 * 60  # minutes; a limit for date arithmetic, not of the API
-FALLBACK_ZONE = ZoneInfo("US/Arizona")  # accepted as the API's page says; no clock changes
+FALLBACK_ZONE = zone_of("US/Arizona")  # accepted as the API's page says; no clock changes
 
 SETTINGS: JSONSchema = th.PropertiesList(
     th.Property(
@@ -240,7 +240,7 @@ class Settings:
             start_date=instant_of(given["start_date"]),
             end_date=instant_of(given["end_date"]),
             api_url=given["api_url"],
-            zone=ZoneInfo(given["timezone"]),
+            zone=zone_of(given["timezone"]),
             lookback=timedelta(minutes=given["lookback_minutes"]),
             lag=timedelta(minutes=given["lag_minutes"]),
             page_size=int(given["page_size"]),  # 100.0 is an integer to JSON Schema
@@ -270,7 +270,7 @@ def client_of(settings: Settings) -> Client:
 
 def instant_of(value: str | None) -> datetime | None:
     """`value` as an aware UTC instant; a time without an offset is in UTC."""
-    return None if value is None else parse_instant(value, UTC).astimezone(UTC)
+    return None if value is None else parse_instant(value, UTC)
 
 
 def read_environment(environment: Mapping[str, str | None], schema: JSONSchema) -> dict[str, Any]:

@@ -13,12 +13,11 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_callcap.api.filters import FILTERS, demand, filter_problems, unknown
-from tap_callcap.instants import UTC, UnreadableError, parse_instant
+from tap_callcap.instants import UTC, UnreadableError, parse_instant, zone_of
 from tap_callcap.records.hashing import problem_with
 from tap_callcap.records.schema import load_schema
 from tap_callcap.settings import ENVIRONMENT_PREFIX, instant_of
@@ -157,8 +156,8 @@ def _instant_error(value: str) -> str | None:
 
 def _zone_error(name: str) -> str | None:
     try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+        zone_of(name)
+    except UnreadableError:
         return "must be an IANA timezone, such as UTC or US/Central"
     return None
 
