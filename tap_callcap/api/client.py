@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from tap_callcap.api.search import Search
     from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Call
-    from tap_callcap.sync.references import Account
     from tap_callcap.windows import Window
 
 T = TypeVar("T")
+
+Account: TypeAlias = tuple[str, str]
+"""Type and id of an account, as the API takes them."""
 
 CALLS_PATH = "/get/calls/"
 ACCOUNTS_PATH = "/get/accounts/"

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_callcap.api.client import Client
+    from tap_callcap.api.client import Account, Client
     from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Record
     from tap_callcap.sync.prefetch import Workers
-
-Account: TypeAlias = tuple[str, str]
-"""An account's type and id, as the API takes them."""
 
 PARENTS = ("corporate", "division")  # the types of accounts that have others below them
 

@@ -41,11 +41,11 @@ from tap_callcap.tap import TapCallcap
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from tap_callcap.api.client import Account
     from tap_callcap.api.search import Search
     from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Call
     from tap_callcap.sandbox import Asked
-    from tap_callcap.sync.references import Account
     from tap_callcap.windows import Window
 
 ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
