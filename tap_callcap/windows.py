@@ -53,10 +53,22 @@ class Window:
         """The minute to ask to, in case the API excludes its last; callers drop what is beyond."""
         return ceil_to_minute(self.end)
 
+    def __str__(self) -> str:
+        """What it stands for, for logs and errors."""
+        return f"calls modified from {self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC"
+
     @property
     def borders(self) -> tuple[str, str]:
         """Start and end as texts, which sort among the `last_modified` of records as instants."""
         return format_instant(self.start)[:-1], format_instant(self.end)[:-1]
+
+
+def lower_bound(
+    bookmark: datetime | None, lookback: timedelta, start_date: datetime | None, zone: ZoneInfo
+) -> datetime:
+    """Where a run begins: `lookback` before the bookmark, but not before `start_date`."""
+    start = start_date or ALL_HISTORY
+    return border_before(start if bookmark is None else max(start, bookmark - lookback), zone)
 
 
 def upper_bound(
@@ -64,7 +76,7 @@ def upper_bound(
 ) -> datetime:
     """Where a run ends that begins at `now` by the server's clock.
 
-    The minute that is asked for last must be over as well, hence the extra minute.
+    The last minute that is asked for must be over as well, hence the extra minute.
     """
     closed = floor_to_minute(now - lag) - MINUTE
     return border_before(closed if end_date is None else min(end_date, closed), zone)

@@ -151,7 +151,7 @@ def test_the_connection_test_says_what_it_proved(sandbox: Sandbox, tmp_path: Pat
     """`--test` ends with 0 when a run can work, in two requests and without a record."""
     run = run_command("--test", folder=tmp_path, config=config_for(sandbox, page_size=100))
     assert run.code == 0, run.log
-    assert "Callcap takes the key and timezone UTC, and shows 100 of 250 calls on the" in run.log
+    assert "Callcap accepts the key and timezone UTC, and shows 100 of 250 calls on the" in run.log
     assert re.search(r"first page; its clock is [+-][01] s from this machine's", run.log)
     assert run.messages == []
     assert len(sandbox.callcap.requests) == 2

@@ -253,8 +253,8 @@ def test_the_log_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     lines = [line for line in lines if not line.startswith("Skipping deselected stream")]
     assert len(lines) == 4
     assert lines[2] == (
-        "Coerce calls modified from 2000-01-01T00:00:00Z to 2026-03-03T14:58:00Z, asked in UTC, "
-        "detail all,import,notes,scorecards,sentiment,summaries"
+        "Reading calls modified from 2000-01-01T00:00:00Z to 2026-03-03T14:58:00Z, asked for in "
+        "timezone UTC with detail all,import,notes,scorecards,sentiment,summaries"
     )
     assert re.fullmatch(
         rf"Done: data as of {bookmark_of(run.state)}; 100 calls, \d{{3}} requests, 0 retries, "
@@ -273,16 +273,17 @@ def test_progress_is_told(
         run_tap(Callcap(book, clock=lambda: NOW), page_size=10, concurrency=1)
     told = [
         re.fullmatch(
-            r"Read up to (\S+Z) by a window of (.*), (\d+) % of the range: "
+            r"Read calls up to (\S+Z), (\d+) % of the range, the last window being "
+            r"(?:\d+ (?:week|day|hour|minute|second)s? ?)+; "
             r"(\d+) calls, (\d+) requests, 0 retries, 0 s waited for the target",
             record.getMessage(),
         )
         for record in caplog.records
-        if record.getMessage().startswith("Read up to")
+        if record.getMessage().startswith("Read calls up to")
     ]
     found = [match.groups() for match in told if match is not None]
     assert len(found) == len(told) > 10
     for earlier, later in pairwise(found):
         assert earlier[0] <= later[0]
-        assert [int(part) for part in earlier[2:]] <= [int(part) for part in later[2:]]
-    assert found[-1][2:4] == ("100", "100")
+        assert [int(part) for part in earlier[1:]] <= [int(part) for part in later[1:]]
+    assert found[-1][1:3] == ("100", "100")

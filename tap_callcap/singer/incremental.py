@@ -15,12 +15,13 @@ from tap_callcap.instants import format_instant
 from tap_callcap.settings import Settings
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.sync.bookmark import Bookmark
-from tap_callcap.sync.call_ids import CallsById
+from tap_callcap.sync.call_ids import calls_by_id
 from tap_callcap.sync.fingerprint import Fingerprint
-from tap_callcap.sync.replication import Checkpoint, Replication
+from tap_callcap.sync.opening import check
+from tap_callcap.sync.replication import Checkpoint, Progress, Replication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from tap_callcap.api.client import Client
@@ -49,38 +50,32 @@ class IncrementalStream(CallcapStream):
         for line in settings.filters.warnings():
             self.logger.warning(line)
         client = self.client(settings)
-        source = self._source(settings, client, is_incremental=is_incremental)
-        for event in source.run():
-            if isinstance(event, Checkpoint):
-                if is_incremental:
-                    self._checkpoint(event.until, client)
-            else:
+        progress = Progress(client, lambda: self.target_wait_seconds)
+        for event in self._events(settings, client, progress, is_incremental=is_incremental):
+            if not isinstance(event, Checkpoint):
+                progress.calls += len(event)
                 yield event
+            elif is_incremental:
+                self._checkpoint(event.until, client)
         data_as_of = self.bookmark.text or "no window yet"
-        self.logger.info("Done: data as of %s; %s", data_as_of, source.summary)
+        self.logger.info("Done: data as of %s; %s", data_as_of, progress)
 
-    def _source(
-        self, settings: Settings, client: Client, *, is_incremental: bool
-    ) -> Replication | CallsById:
-        """Where the calls of this run come from."""
+    def _events(
+        self, settings: Settings, client: Client, progress: Progress, *, is_incremental: bool
+    ) -> Iterator[list[Record] | Checkpoint]:
+        """The records of the calls that the settings ask for, and checkpoints."""
         detail = self._detail()
         shaper_in = partial(self.shaper, hashing=settings.hashing)
         if settings.call_ids:
-            return CallsById(
+            return calls_by_id(
                 client,
                 settings,
                 detail=detail,
                 shaper_in=shaper_in,
                 defer_failure=self.defer_failure,
             )
-        return Replication(
-            client,
-            settings,
-            detail=detail,
-            bookmark=self.bookmark.instant if is_incremental else None,
-            shaper_in=shaper_in,
-            target_wait_seconds=lambda: self.target_wait_seconds,
-        )
+        bookmark = self.bookmark.instant if is_incremental else None
+        return Replication(client, settings, detail, bookmark, shaper_in, progress).run()
 
     def check(self) -> None:
         """Log what proves that this stream can be read.
@@ -90,14 +85,7 @@ class IncrementalStream(CallcapStream):
         """
         given = Settings.from_config(self.config)
         settings = replace(given, retry_budget=min(given.retry_budget, TEST_RETRY_BUDGET))
-        replication = Replication(
-            self.client(settings),
-            settings,
-            detail=self._detail(),
-            bookmark=None,
-            shaper_in=self.shaper,
-        )
-        self.logger.info("%s", replication.check())
+        self.logger.info("%s", check(self.client(settings), settings, self._detail()))
 
     @cached_property
     def bookmark(self) -> Bookmark:

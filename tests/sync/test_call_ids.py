@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from datetime import timedelta
@@ -58,6 +59,14 @@ def test_a_single_call_comes_out_as_a_search_brings_it(shape: Any, dialect: Any)
     assert run.records == [searched[call_id] for call_id in ids]
     assert len(callcap.requests) == len(ids)
     assert run.records[0]["_extra"] is None
+
+
+def test_the_log_counts_the_calls(caplog: pytest.LogCaptureFixture) -> None:
+    """The last line says how many calls were read: not those that Callcap does not have."""
+    callcap = some_calls()
+    with caplog.at_level(logging.INFO), pytest.raises(FatalAPIError, match="no call 1_1"):
+        run_tap(callcap, call_ids=[*sorted(callcap.book.ids)[:5], "1_1"])
+    assert "Done: data as of no window yet; 5 calls, 6 requests, 0 retries, " in caplog.text
 
 
 def test_a_single_call_is_right_field_by_field() -> None:

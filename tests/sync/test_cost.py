@@ -96,4 +96,4 @@ def _set_local_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
         def now(cls, tz: Any = None) -> Any:
             return now.astimezone(tz)
 
-    monkeypatch.setattr("tap_callcap.sync.replication.datetime", LocalClock)
+    monkeypatch.setattr("tap_callcap.sync.opening.datetime", LocalClock)

@@ -16,6 +16,7 @@ import pytest
 
 from tap_callcap.api.responses import Page
 from tap_callcap.records.shaper import version_of
+from tap_callcap.sync.pages import Pages
 from tap_callcap.sync.prefetch import Ask, Plan, Prefetcher, Workers
 from tap_callcap.sync.proof import Whole
 from tap_callcap.sync.reader import Reader
@@ -30,7 +31,6 @@ UTC = timezone.utc
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 WINDOW = Window(START, START + HOUR)
-HOURLY = Stride(HOUR, HOUR)
 
 
 class SlowApi:
@@ -157,20 +157,25 @@ class Awaited(Future[Page]):
         return super().result(timeout)
 
 
+class HourlyRange(Range):
+    """A range whose windows are an hour long, whatever they hold."""
+
+    def window(self, start: datetime, stride: Stride) -> Window | None:
+        """The hour from `start`."""
+        del stride
+        return super().window(start, Stride(HOUR, HOUR))
+
+
 def ten_hours(fetch: Ask, concurrency: int) -> Iterator[list[Call] | Whole]:
     """What a reader makes of ten hours of an API, whose pages have one call each."""
     zone = ZoneInfo("UTC")
-    span = Range(START, START + 10 * HOUR, START + 10 * HOUR, zone)
     reader = Reader(
-        fetch,
-        lambda: None,
+        Pages(fetch, concurrency, lambda: None),
+        HourlyRange(START, START + 10 * HOUR, START + 10 * HOUR, zone),
         decode=lambda call: (version_of(call, zone), call),
-        zone=zone,
-        settled=span.settled,
         page_size=1,
-        concurrency=concurrency,
     )
-    return reader.read(WINDOW, lambda window, _: span.window(window.end, HOURLY))
+    return reader.read(WINDOW)
 
 
 @pytest.mark.parametrize("concurrency", [4, 8])
