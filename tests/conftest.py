@@ -1,4 +1,4 @@
-"""What every test starts from."""
+"""Fixtures and options for all tests."""
 
 from __future__ import annotations
 

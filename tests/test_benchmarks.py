@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say: who is measured has read every call."""
+"""The benchmarks are valid: each measured reader has read every call."""
 
 from __future__ import annotations
 

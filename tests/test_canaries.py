@@ -1,4 +1,4 @@
-"""The whole log of the command at level DEBUG: no secret, nothing of a call, in any encoding."""
+"""The complete log at level DEBUG contains no secret and no value of a call, in any encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--test` proves that a run can work, or says in one line why not."""
+"""`--test` checks that a run can work, or says in one line why not."""
 
 from __future__ import annotations
 

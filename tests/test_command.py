@@ -1,4 +1,4 @@
-"""The installed command, as Meltano and people call it."""
+"""The installed command, as Meltano and users call it."""
 
 from __future__ import annotations
 

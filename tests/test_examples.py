@@ -1,4 +1,4 @@
-"""The examples that other programs read are such as these programs take."""
+"""The examples are valid for the programs that read them."""
 
 from __future__ import annotations
 

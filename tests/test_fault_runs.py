@@ -1,4 +1,4 @@
-"""Whatever breaks amidst a run: it goes on, or it ends at a checkpoint, and nothing is lost."""
+"""After any fault, a run continues or ends at a checkpoint, and nothing is lost."""
 
 from __future__ import annotations
 

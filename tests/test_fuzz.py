@@ -1,4 +1,4 @@
-"""A short run of what `tests/faults.py` does for an hour, and what it found."""
+"""A short run of the fuzzing in `tests/faults.py`, and the inputs that once failed."""
 
 from __future__ import annotations
 

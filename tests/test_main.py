@@ -1,4 +1,4 @@
-"""The command's entry, in this process: how it ends and what it says."""
+"""The command's entry point, in this process: exit codes and error lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the project's files say of the code, the commands and the wheel is so."""
+"""The project's files agree with the code, the commands and the wheel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promises, one by one, by their numbers in docs/guarantees.md."""
+"""The promises of docs/guarantees.md, by number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neither secrets nor what calls say reach a handler of the command, whoever logs."""
+"""Secrets and values of calls reach no log handler, whichever logger is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows tile the time of a run, and no border stands where the wall clock is ambiguous."""
+"""Windows cover a run without gaps, and no border is at an ambiguous wall-clock time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One exchange with Callcap: what is asked, and what each answer is read as."""
+"""One request to Callcap: the query that is sent, and how each answer is read."""
 
 from __future__ import annotations
 

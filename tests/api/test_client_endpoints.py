@@ -1,4 +1,4 @@
-"""The client beside searches: one call, accounts, call takers; and what is believed of them."""
+"""The other endpoints: single calls, accounts and call takers, and the checks of their answers."""
 
 from __future__ import annotations
 

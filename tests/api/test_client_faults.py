@@ -1,4 +1,4 @@
-"""Whatever breaks is tried again for a while, and what stays broken is one line."""
+"""Any fault is retried for a while; a fault that persists ends the run with one line."""
 
 from __future__ import annotations
 

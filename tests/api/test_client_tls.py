@@ -1,4 +1,4 @@
-"""The client on networks with certificates and proxies of their own."""
+"""The client on networks with their own certificates and proxies."""
 
 from __future__ import annotations
 

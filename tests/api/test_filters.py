@@ -1,4 +1,4 @@
-"""Filters: what they may be, what the API is asked for, and what a run does beside them."""
+"""Filters: valid values, the query that they produce, and their effect on a run."""
 
 from __future__ import annotations
 

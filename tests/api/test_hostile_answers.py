@@ -1,4 +1,4 @@
-"""Whatever an answer holds, its data come out right or the run ends with one line."""
+"""For any malformed answer, the records are correct or the run ends with one line."""
 
 from __future__ import annotations
 

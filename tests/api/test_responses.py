@@ -1,4 +1,4 @@
-"""What an answer of Callcap says, by every reading of its documents, and what is not believed."""
+"""Answers of Callcap, in every form that the documentation allows, and answers that are refused."""
 
 from __future__ import annotations
 

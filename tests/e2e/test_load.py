@@ -1,4 +1,4 @@
-"""examples/load.sh, from cron's line: the bookmark is kept, and a dead tap is no green run."""
+"""examples/load.sh, run as in the crontab: it keeps the bookmark, and fails if the tap dies."""
 
 from __future__ import annotations
 

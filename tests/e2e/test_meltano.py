@@ -1,4 +1,4 @@
-"""Calls through an installed Meltano into DuckDB, in environments of their own."""
+"""Loads calls with an installed Meltano into DuckDB, each in its own environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""meltano.yml as a user has it: in a fresh clone, into each loader, by jobs, states and maps."""
+"""meltano.yml in a fresh clone: each loader, jobs, states and stream maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only some projects set, through an installed Meltano into DuckDB: streams and filters."""
+"""Optional streams and filters, with an installed Meltano into DuckDB."""
 
 from __future__ import annotations
 

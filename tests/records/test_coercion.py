@@ -1,4 +1,4 @@
-"""What the API's loose JSON is read as, type by type."""
+"""Coercion of the API's JSON values to the types of the schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schemas keep to what every target loads.
+"""The schemas use only what every target can load.
 
 Every schema must have no fault, and for each rule a small broken schema shows that it finds one.
 """

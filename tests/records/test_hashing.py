@@ -1,4 +1,4 @@
-"""Hashed fields come out as tokens, and nothing of them comes out anywhere else."""
+"""Hashed fields are replaced by tokens, and their values appear nowhere else."""
 
 from __future__ import annotations
 

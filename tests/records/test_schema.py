@@ -1,4 +1,4 @@
-"""The schemas miss nothing documented, and are found.
+"""The schemas contain every documented field, and are found.
 
 What they must look like for targets is in test_dialect.py.
 """

@@ -1,4 +1,4 @@
-"""One call of the API comes out as one record of the schema, and nothing of it is lost."""
+"""One call of the API becomes one record of the schema, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fast way and the careful way make the same record of every call."""
+"""The fast and the careful decoder make the same record of every call."""
 
 from __future__ import annotations
 

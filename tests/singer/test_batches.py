@@ -1,4 +1,4 @@
-"""BATCH messages: the SDK's files, this tap's records and state."""
+"""BATCH messages: files, records and state."""
 
 from __future__ import annotations
 

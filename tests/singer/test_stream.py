@@ -1,4 +1,4 @@
-"""The pipeline writes what the SDK's own would, message for message, only faster."""
+"""The pipeline writes the same messages as the SDK's own."""
 
 from __future__ import annotations
 

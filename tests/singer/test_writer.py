@@ -1,4 +1,4 @@
-"""Messages go out as whole lines, in order, in blocks, and at once where it matters."""
+"""Messages are written as complete lines, in order and in blocks, and flushed when necessary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one search that tests of the client make, and how it fails."""
+"""The search that tests of the client make, and a check of its failure."""
 
 from __future__ import annotations
 

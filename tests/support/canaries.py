@@ -1,4 +1,4 @@
-"""Values that must never be in a log, planted wherever there is room, and a search for them."""
+"""Values that must never appear in a log, planted in every field, and a search for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every target loads: rules for a schema, of a file or of a SCHEMA message.
+"""Rules that a schema must follow to load into every target.
 
 Each rule is a function from a schema to its faults.
 """

@@ -1,4 +1,4 @@
-"""A clock for which nobody waits; run as a script, the command `tap-callcap` by that clock."""
+"""A simulated clock; run as a script, it runs the command `tap-callcap` with that clock."""
 
 from __future__ import annotations
 

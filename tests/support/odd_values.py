@@ -1,4 +1,4 @@
-"""Strategies of Hypothesis: any JSON in any place of a call."""
+"""Hypothesis strategies for any JSON anywhere in a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How properties are tried: the same examples in every run, and as slow as the machine is busy."""
+"""Hypothesis settings: the same examples in every run, and no time limit."""
 
 from __future__ import annotations
 

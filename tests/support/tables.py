@@ -1,4 +1,4 @@
-"""Tables in Markdown, for what runs write down."""
+"""Markdown tables for reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings with those of the SDK, as a run has them."""
+"""The schema of all settings, including the SDK's."""
 
 from __future__ import annotations
 

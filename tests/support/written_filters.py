@@ -1,4 +1,4 @@
-"""Each filter tried on the sandbox: what was asked for, and which calls came.
+"""Tries each filter on the sandbox: the query that was sent, and the calls that were written.
 
 tests/support/written_settings.py writes it into docs/filters.md.
 """

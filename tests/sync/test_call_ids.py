@@ -1,4 +1,4 @@
-"""The setting `call_ids`: just these calls, whatever the bookmark."""
+"""The setting `call_ids` reads only these calls, whatever the bookmark."""
 
 from __future__ import annotations
 

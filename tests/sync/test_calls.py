@@ -1,4 +1,4 @@
-"""The stream `calls`, run by run: what a user expects of any incremental stream."""
+"""The stream `calls` over several runs: what a user expects of any incremental stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run costs: requests, counted."""
+"""The number of requests of a run."""
 
 from __future__ import annotations
 

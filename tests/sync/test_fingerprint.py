@@ -1,4 +1,4 @@
-"""What a run cannot see again, and that it says so."""
+"""A run warns of what earlier runs with other settings did not read."""
 
 from __future__ import annotations
 

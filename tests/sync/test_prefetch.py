@@ -1,4 +1,4 @@
-"""Pages are asked for ahead of need: side by side, in bounds, and handed out in order."""
+"""Pages are prefetched in parallel, within limits, and returned in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run believes of an answer, and what it does with what it cannot believe."""
+"""Which answers prove a window complete, and what a run does with the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The streams `accounts` and `csrs`: what calls refer to."""
+"""The streams `accounts` and `csrs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Crash and replay: what a target has read after any history of edits, faults and kills."""
+"""Crash and replay: what a target holds after any history of edits, faults and kills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backfill that fans out: many runs side by side, each with a state of its own, equal one run."""
+"""A backfill in parallel runs, each with its own state, reads the same as one run."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tests with real targets: does what the tap writes load, and read back as it was."""
+"""Tests with real targets: the tap's output loads, and reads back unchanged."""

@@ -1,4 +1,4 @@
-"""A target with an empty destination: how it is run, and how what it made is read back.
+"""A target with an empty destination: how to run it and how to read its result back.
 
 What is installed of a target is in meltano.yml; what emulators and readers need besides is here.
 """

@@ -1,4 +1,4 @@
-"""Calls that are hard on a target, one kind of oddity each."""
+"""Calls with difficult values, one kind each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain pipe: the installed tap into an installed target, the state kept as a user keeps it."""
+"""A plain pipe from the installed tap into an installed target, with the state in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers that the tests start for themselves."""
+"""Starts servers for the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a warehouse should hold, and how what it holds is read."""
+"""The expected rows of a warehouse, and how its rows are read."""
 
 from __future__ import annotations
 
