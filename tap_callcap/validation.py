@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_callcap.api.filters import FILTERS, demand, filter_problems, unknown
+from tap_callcap.api.filter_table import FILTERS
+from tap_callcap.api.filters import demand, filter_problems, unknown
 from tap_callcap.instants import UTC, UnreadableError, parse_instant, zone_of
 from tap_callcap.records.hashing import problem_with
 from tap_callcap.records.schema import load_schema

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support import seeded
 from support.whole_schema import KEY, WHOLE_SCHEMA
-from tap_callcap.api.filters import FILTERS
+from tap_callcap.api.filter_table import FILTERS
 from tap_callcap.instants import MINUTE
 from tap_callcap.settings import Settings
 from tap_callcap.validation import config_errors

@@ -16,7 +16,8 @@ from support.histories import BEGINNING, live_through, random_history, read_with
 from support.running import bookmark_of, discovered, run_command, run_tap
 from support.written_filters import EXAMPLES, account, filters_table, tried
 from support.written_settings import CHECKOUT
-from tap_callcap.api.filters import FILTERS, NOT_FILTERS, RANGE, Filters
+from tap_callcap.api.filter_table import FILTERS, NOT_FILTERS, RANGE
+from tap_callcap.api.filters import Filters
 from tap_callcap.instants import MINUTE
 from tap_callcap.sandbox import VENDOR_EXAMPLE, Answer, CallBook, Callcap, Sandbox, Switches
 from tap_callcap.settings import SETTINGS, read_environment

@@ -13,7 +13,7 @@ from typing import Any
 
 from support.histories import BEGINNING
 from support.running import discovered, run_tap
-from tap_callcap.api.filters import FILTERS, NOT_FILTERS
+from tap_callcap.api.filter_table import FILTERS, NOT_FILTERS
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, made_up_calls
 
 NOW = BEGINNING
