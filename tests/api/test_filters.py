@@ -226,7 +226,7 @@ def test_filters_come_from_the_environment_as_one_object() -> None:
 def test_the_table_in_the_documents_is_of_every_parameter() -> None:
     """Every filter found in the sandbox what it means; the parameters of the tap are named."""
     table = filters_table()
-    assert table.count(", as the sandbox says") == len(FILTERS)
+    assert table.count(", as in the sandbox") == len(FILTERS)
     assert "NOT" not in table
     documented = {*FILTERS, *NOT_FILTERS}
     assert all(f"| `{name}` |" in table for name in documented)

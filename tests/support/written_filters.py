@@ -88,7 +88,7 @@ def ids_of(callcap: Callcap, params: dict[str, str]) -> frozenset[str]:
 def filters_table() -> str:
     """The filters, and the parameters that are none, as two tables in Markdown."""
     lines = [
-        "| Filter | Which calls | It must be | For instance | The request says | Calls that came |",
+        "| Filter | Which calls | Value | Example | In the request | Calls written |",
         "|---|---|---|---|---|---|",
     ]
     plain = tried().request
@@ -96,7 +96,7 @@ def filters_table() -> str:
         trial = tried(**{name: EXAMPLES[name]})
         words = " ".join(f"`{k}={v}`" for k, v in trial.request.items() if plain.get(k) != v)
         unsaid = ", ".join(f"no `{k}`" for k in plain if k not in trial.request)
-        same = "as the sandbox says" if trial.found == trial.meant else "NOT as the sandbox says"
+        same = "as in the sandbox" if trial.found == trial.meant else "NOT as in the sandbox"
         cells = (
             f"`{name}`",
             each.description,
