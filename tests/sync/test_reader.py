@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import weakref
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.api.responses import Page
-from tap_callcap.instants import UTC, format_instant
+from support.running import done_at_once
+from tap_callcap.api.errors import BadRequestError
+from tap_callcap.api.responses import NothingFound, Page
+from tap_callcap.instants import UTC, UnreadableError, format_instant
+from tap_callcap.sync import reader as reader_module
 from tap_callcap.sync.pages import Pages
+from tap_callcap.sync.prefetch import Workers
 from tap_callcap.sync.proof import Agreement, Proof, Whole
 from tap_callcap.sync.reader import Reader
 from tap_callcap.windows import Range, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_callcap.records.shaper import Version
+    from tap_callcap.sync.prefetch import SearchAnswer
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -149,3 +155,393 @@ def test_what_is_read_is_forgotten(fetch: Callable[[Window, int, int], Page]) ->
     assert read == 2 * 64
     assert len(kept) > read
     assert most <= 8
+
+
+class Book:
+    """A search over calls by id and moment, in the order of their ids; it can be told to refuse."""
+
+    def __init__(self, calls: Mapping[str, datetime]) -> None:
+        self.calls = dict(calls)
+        self.asked: list[tuple[Window, int, int]] = []
+        self.longest = timedelta.max
+        self.deepest = 1000
+        self.before_answer: Callable[[], object] = lambda: None
+
+    def __call__(self, window: Window, number: int, page_size: int) -> Page:
+        """A page of the calls modified in the minutes that are asked for."""
+        self.asked.append((window, number, page_size))
+        self.before_answer()
+        if window.length > self.longest or number > self.deepest:
+            msg = "400"
+            raise BadRequestError(msg)
+        found = sorted(
+            call_id
+            for call_id, at in self.calls.items()
+            if window.asked_start <= at <= window.asked_end
+        )
+        rows = [
+            {"call_id": call_id, "last_modified": self.calls[call_id]}
+            for call_id in found[(number - 1) * page_size : number * page_size]
+        ]
+        return Page(number, max(1, -(-len(found) // page_size)), len(found), rows, NOON)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the pages that were asked for."""
+        return [number for _, number, _ in self.asked]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The sizes of the pages that were asked for."""
+        return [size for _, _, size in self.asked]
+
+
+def decode(raw: Any) -> tuple[Version, Any]:
+    """The version of a row, and the row."""
+    if raw["last_modified"] is None:
+        msg = "no time"
+        raise UnreadableError(msg)
+    return (raw["call_id"], format_instant(raw["last_modified"])), raw["call_id"]
+
+
+def reader_of(
+    book: Callable[[Window, int, int], SearchAnswer],
+    *,
+    page_size: int = 10,
+    minutes: int = 60,
+    settled: int = 600,
+    check_alive: Callable[[], object] = lambda: None,
+) -> Reader:
+    """A reader of so many minutes from noon on, settled up to so many."""
+    span = Range(NOON, NOON + minutes * MINUTE, NOON + settled * MINUTE, UTC)
+    pages = Pages(book, 1, check_alive)
+    return Reader(pages, span, decode=decode, page_size=page_size)
+
+
+def minutes_of(windows: Iterable[Window]) -> list[tuple[int, int]]:
+    """Windows as minutes from noon on."""
+    return [((window.start - NOON) // MINUTE, (window.end - NOON) // MINUTE) for window in windows]
+
+
+def read_all(
+    reader: Reader, length: int = 60, first: Page | None = None
+) -> tuple[list[str], list[tuple[int, int]]]:
+    """The ids that come out, in order, and the windows that were read whole, in minutes."""
+    ids: list[str] = []
+    windows: list[Window] = []
+    for event in reader.read(Window(NOON, NOON + length * MINUTE), first):
+        if isinstance(event, Whole):
+            windows.append(event.window)
+        else:
+            assert len(event) <= 32, "few calls at a time"
+            ids += cast("list[str]", event)
+    return ids, minutes_of(windows)
+
+
+def calls_at(*seconds: float) -> dict[str, datetime]:
+    """A call at each of these seconds after noon."""
+    return {f"{n:05}": NOON + timedelta(seconds=at) for n, at in enumerate(seconds)}
+
+
+@pytest.fixture(autouse=True)
+def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer each request at once."""
+    monkeypatch.setattr(Workers, "submit", done_at_once)
+
+
+def test_nothing_to_read_asks_for_nothing() -> None:
+    """A run that begins at its end makes no request."""
+    book = Book(calls_at(0))
+    assert list(reader_of(book).read(None)) == []
+    assert book.asked == []
+
+
+def test_windows_follow_each_other_to_the_end_of_the_range() -> None:
+    """The next window begins where the last one ended, twice as long where calls are few."""
+    book = Book(calls_at(5, 605, 3000))
+    assert read_all(reader_of(book), 10) == (
+        ["00000", "00001", "00002"],
+        [(0, 10), (10, 30), (30, 60)],
+    )
+    assert book.numbers == [1, 1, 1]
+    assert book.sizes == [10, 10, 10]
+
+
+def test_a_page_that_is_known_is_not_asked_for() -> None:
+    """The answer that settled zone and clock serves as the first page of the first window."""
+    book = Book(calls_at(5, 605, 3000))
+    first = book(Window(NOON, NOON + 30 * MINUTE), 1, 10)
+    assert read_all(reader_of(book), 30, first) == (
+        ["00000", "00001", "00002"],
+        [(0, 30), (30, 60)],
+    )
+    assert minutes_of(window for window, _, _ in book.asked) == [(0, 30), (30, 60)]
+
+
+def test_calls_of_the_neighbours_are_left_to_them() -> None:
+    """The minutes around a window are asked for as well; what they hold comes once."""
+    book = Book(calls_at(599.5, 600, 600.5, 1799, 1800))
+    assert read_all(reader_of(book), 10) == (
+        ["00000", "00001", "00002", "00003", "00004"],
+        [(0, 10), (10, 30), (30, 60)],
+    )
+
+
+def test_a_refused_window_is_halved_and_none_is_longer_after_it() -> None:
+    """What the API said of the longest window holds for the rest of the run."""
+    book = Book(calls_at(1, 3000))
+    book.longest = 20 * MINUTE
+    ids, windows = read_all(reader_of(book), 40)
+    assert ids == ["00000", "00001"]
+    assert windows == [(0, 20), (20, 40), (40, 60)]
+    assert minutes_of(window for window, _, _ in book.asked) == [(0, 40), *windows]
+
+
+def test_a_refused_minute_ends_the_run() -> None:
+    """A window that cannot be cut is not given up in silence."""
+    book = Book({})
+    book.longest = timedelta(0)
+    with pytest.raises(BadRequestError, match="400"):
+        read_all(reader_of(book), 60)
+    assert minutes_of(window for window, _, _ in book.asked)[-1] == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("calls", "windows"),
+    [
+        (499, [(0, 2)]),
+        (500, [(0, 1), (1, 2)]),
+        (501, [(0, 2)]),
+        (1000, [(0, 1), (1, 2)]),
+    ],
+    ids=str,
+)
+def test_a_round_total_is_not_believed_of_what_can_be_cut(
+    calls: int, windows: list[tuple[int, int]]
+) -> None:
+    """An API that counts no further than it shows does not hide calls of a long window."""
+    book = Book(calls_at(*(n % 50 for n in range(calls))))
+    assert read_all(reader_of(book, page_size=2000, minutes=2), 2)[1] == windows
+
+
+def test_a_window_that_is_partly_settled_is_cut_where_that_ends() -> None:
+    """The settled part is read page by page, which the other one is not."""
+    book = Book(calls_at(*range(30, 1800, 120)))
+    reader = reader_of(book, minutes=30, settled=10)
+    assert read_all(reader, 30) == (sorted(book.calls), [(0, 10), (10, 30)])
+    assert minutes_of(window for window, _, _ in book.asked) == [(0, 30), (0, 10), (10, 30)]
+
+
+def test_a_newer_window_of_exactly_a_page_is_read_at_once() -> None:
+    """One answer that holds all of its window needs no other, settled or not."""
+    book = Book(calls_at(*range(10)))
+    assert read_all(reader_of(book, minutes=5, settled=0), 5)[1] == [(0, 5)]
+    assert len(book.asked) == 1
+
+
+def test_a_newer_minute_of_more_than_a_page_ends_the_reading() -> None:
+    """It is left to the next run, and so is all that follows it."""
+    book = Book(calls_at(*range(11), 400))
+    assert read_all(reader_of(book, minutes=10, settled=0), 1) == ([], [])
+    assert book.numbers == [1]
+
+
+def test_a_newer_window_is_cut_by_its_total() -> None:
+    """Into as many parts as seven tenths of a page go into what it holds."""
+    book = Book(calls_at(*range(0, 1200, 60), 1190))  # 21 calls: three times seven
+    read_all(reader_of(book, minutes=20, settled=0), 20)
+    assert minutes_of([book.asked[1][0]]) == [(0, 6)]
+    book = Book(calls_at(*range(0, 1200, 60), 1190, 1191))
+    read_all(reader_of(book, minutes=20, settled=0), 20)
+    assert minutes_of([book.asked[1][0]]) == [(0, 5)]
+
+
+@pytest.mark.parametrize(("calls", "part"), [(300, 10), (301, 3), (599, 2), (900, 2)], ids=str)
+def test_a_window_of_too_many_pages_is_cut(calls: int, part: int) -> None:
+    """Thirty pages are read; more are cut into parts of fifteen or so, four of them at most."""
+    book = Book(calls_at(*(n % 540 for n in range(calls))))
+    ids, windows = read_all(reader_of(book, minutes=10), 10)
+    assert sorted(ids) == sorted(book.calls)
+    assert windows[0] == (0, part)
+
+
+def test_pages_come_from_the_first_to_the_last() -> None:
+    """A settled window is read page by page, each of them once, in few requests."""
+    book = Book(calls_at(*range(35)))
+    ids, windows = read_all(reader_of(book, minutes=10), 10)
+    assert ids == sorted(book.calls)
+    assert windows == [(0, 10)]
+    assert sorted(book.numbers) == [1, 2, 3, 4]
+
+
+def test_an_api_that_refuses_deep_pages_is_asked_for_fewer() -> None:
+    """A window whose third page is refused is cut, and later ones are short enough at once."""
+    book = Book(calls_at(*range(0, 1200, 30)))
+    book.deepest = 2
+    ids, windows = read_all(reader_of(book, minutes=20), 20)
+    assert sorted(ids) == sorted(book.calls)
+    assert len([number for number in book.numbers if number > 2]) <= 2
+    assert windows[0] == (0, 3)
+
+
+def repeating(book: Book, until: int = 0) -> Callable[[Window, int, int], Page]:
+    """The search of `book`, which shows a call again in place of another on pages above a size."""
+
+    def search(window: Window, number: int, page_size: int) -> Page:
+        page = book(window, number, page_size)
+        if page_size > until:
+            again = {"call_id": "00000", "last_modified": NOON}
+            page.calls = [again if row["call_id"] == "00010" else row for row in page.calls]
+        return page
+
+    return search
+
+
+def test_a_lone_minute_is_read_backwards_by_smaller_and_smaller_pages() -> None:
+    """Each pass asks for pages that are a call smaller, down to half, until one proves all."""
+    book = Book(calls_at(*range(35)))
+    ids, windows = read_all(reader_of(repeating(book, until=5), minutes=1), 1)
+    assert sorted(ids) == sorted(book.calls)
+    assert len(ids) == len(set(ids))
+    assert windows == [(0, 1)]
+    passes = [(size, number) for _, number, size in book.asked[4:]]
+    expected = [(10, n) for n in (4, 3, 2, 1)]
+    expected += [(9, n) for n in (4, 3, 2, 1)] + [(8, n) for n in (5, 4, 3, 2, 1)]
+    expected += [(7, n) for n in (5, 4, 3, 2, 1)] + [(6, n) for n in (6, 5, 4, 3, 2, 1)]
+    expected += [(5, n) for n in (7, 6, 5, 4, 3, 2, 1)]  # the last two ahead of need
+    assert passes == expected
+
+
+def test_a_minute_of_which_a_call_never_shows_is_believed_after_ten_passes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whole passes that agree are the most that can be had, and the log says so."""
+    book = Book(calls_at(*range(35)))
+    ids, windows = read_all(reader_of(repeating(book), minutes=1), 1)
+    assert sorted(ids) == sorted(set(book.calls) - {"00010"})
+    assert windows == [(0, 1)]
+    assert sorted(set(book.sizes)) == [5, 6, 7, 8, 9, 10]
+    assert book.numbers[4:].count(1) == 10
+    assert "10 passes" in caplog.text
+    assert "2026-01-01 12:00" in caplog.text
+
+
+def test_a_minute_that_never_stands_still_ends_the_run() -> None:
+    """After thirty passes that differ the minute is named, and nothing after it is read."""
+    book = Book(calls_at(*range(35)))
+
+    def search(window: Window, number: int, page_size: int) -> Page:
+        """Show now one call and now another in place of the one that never shows."""
+        page = book(window, number, page_size)
+        again = {"call_id": f"0000{book.numbers.count(1) % 2}", "last_modified": NOON}
+        page.calls = [again if row["call_id"] == "00010" else row for row in page.calls]
+        return page
+
+    with pytest.raises(FatalAPIError, match="2026-01-01 12:00 to 2026-01-01 12:01"):
+        read_all(reader_of(search, minutes=2), 1)
+    assert book.numbers[4:].count(1) == 30
+
+
+def test_a_minute_of_more_pages_than_can_be_is_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Up to the most pages that a minute can have it is; one more, and the run ends at once."""
+    monkeypatch.setattr(reader_module, "MOST_PAGES_OF_A_MINUTE", 4)
+    book = Book(calls_at(*range(40)))
+    assert read_all(reader_of(repeating(book, until=5), minutes=1), 1)[1] == [(0, 1)]
+    book = Book(calls_at(*range(41)))
+    with pytest.raises(FatalAPIError, match="2026-01-01 12:00 to 2026-01-01 12:01"):
+        read_all(reader_of(repeating(book, until=5), minutes=1), 1)
+    assert sorted(book.numbers) == [1, 2, 3, 4, 5]
+
+
+def test_a_page_that_is_gone_begins_a_pass_anew() -> None:
+    """Where calls left a minute while it is read, its last page is asked for no longer."""
+    book = Book(calls_at(*range(35)))
+
+    def leave() -> None:
+        if len(book.asked) == 4:
+            for call_id in sorted(book.calls)[12:]:
+                del book.calls[call_id]
+
+    book.before_answer = leave
+    ids, windows = read_all(reader_of(book, minutes=1), 1)
+    assert set(ids) >= set(book.calls)
+    assert windows == [(0, 1)]
+    assert len(book.asked) <= 12
+
+
+def test_requests_for_one_window_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some for each window, and some more for each of its pages; then the run ends."""
+    monkeypatch.setattr(reader_module, "REQUESTS_PER_WINDOW", 3)
+    monkeypatch.setattr(reader_module, "REQUESTS_PER_PAGE", 2)
+    book = Book(calls_at(*range(35)))
+    with pytest.raises(FatalAPIError, match="2026-01-01 12:00 to 2026-01-01 12:01"):
+        read_all(reader_of(repeating(book), minutes=1), 1)
+    ahead = 2
+    assert len(book.asked) == 1 + ahead + (3 + 2 * 4) + 1
+
+
+def test_a_row_that_cannot_be_read_ends_the_run() -> None:
+    """The line names the window and says why, and nothing of the row."""
+    book = Book(calls_at(0, 1))
+    book.calls["00001"] = NOON
+
+    def spoil(window: Window, number: int, page_size: int) -> Page:
+        page = book(window, number, page_size)
+        page.calls[1]["last_modified"] = None
+        return page
+
+    with pytest.raises(FatalAPIError, match=r"2026-01-01 12:00 to .* cannot be read: no time"):
+        read_all(reader_of(spoil, minutes=1), 1)
+
+
+# Answers without a page.
+
+
+def nothing(code: int = 404, status: str = "not found") -> NothingFound:
+    """An answer without a page."""
+    return NothingFound(code, status, NOON)
+
+
+EMPTY = Page(1, 1, 0, [], NOON)
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_believed"),
+    [
+        ([EMPTY], True),
+        ([nothing(), EMPTY], True),
+        ([nothing(), nothing(), nothing()], True),
+        ([nothing(), nothing(204, "not found"), nothing()], False),
+        ([nothing(), nothing(404, "gone"), nothing()], False),
+        ([nothing(), nothing(), nothing(204, "not found")], False),
+        ([nothing(), nothing(), nothing(404, "gone")], False),
+        ([nothing(), nothing(), EMPTY], False),
+    ],
+    ids=["a-page", "once", "all", "code", "status", "control-code", "control-status", "control"],
+)
+def test_an_empty_window_is_believed_when_all_answers_say_so(
+    answers: list[Page | NothingFound], is_believed: bool
+) -> None:
+    """The same answer twice, and to a search that must be empty; then the API must be alive."""
+    asked: list[tuple[Window, int]] = []
+    alive: list[None] = []
+
+    def search(window: Window, number: int, page_size: int) -> Page | NothingFound:
+        del page_size
+        asked.append((window, number))
+        return answers[len(asked) - 1]
+
+    reader = reader_of(search, minutes=1, check_alive=lambda: alive.append(None))
+    if is_believed:
+        assert read_all(reader, 1) == ([], [(0, 1)])
+        assert len(alive) == (len(answers) == 3)
+    else:
+        with pytest.raises(FatalAPIError, match=r"answered 404 to .*2026-01-01 12:00"):
+            read_all(reader, 1)
+        assert not alive
+    assert len(asked) == len(answers)
+    assert {number for _, number in asked} == {1}
+    assert minutes_of(window for window, _ in asked[:2]) == [(0, 1)] * min(2, len(answers))
+    assert all(window.end < NOON - timedelta(days=9000) for window, _ in asked[2:])
