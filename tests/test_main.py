@@ -112,7 +112,7 @@ def test_an_error_is_one_line_unless_debugging(
         assert ended(monkeypatch, option) == 1
     (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
     assert "check api_key" in error.message
-    assert ("in _exchange" in caplog.text) == (level == "DEBUG")
+    assert ("in sync_all" in caplog.text) == (level == "DEBUG")
 
 
 def test_a_wrong_config_is_one_line(
@@ -252,6 +252,13 @@ def test_python_code_may_read_the_environment_too(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TAP_CALLCAP_PAGE_SIZE", "50")
     assert TapCallcap(config={"page_size": 5}, parse_env_config=True).config["page_size"] == 50
     assert TapCallcap(config={"page_size": 5, "api_key": "k"}).config["page_size"] == 5
+
+
+def test_a_setting_of_null_is_not_set() -> None:
+    """Templates leave nulls; the SDK would take `batch_config: null` for a value."""
+    config = TapCallcap(config={"api_key": "key", "batch_config": None, "page_size": None}).config
+    assert "batch_config" not in config
+    assert config["page_size"] == 1000
 
 
 def test_a_dotenv_must_be_text(
