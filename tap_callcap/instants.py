@@ -52,9 +52,15 @@ def parse_instant(text: str, zone: ZoneInfo) -> datetime:
         msg = "not a date and time"
         raise UnreadableError(msg)
     day, time, offset = match.groups()
+    is_day_end = re.fullmatch(r"24:00(:00(\.0+)?)?", time or "")
     try:
-        parsed = cast("pendulum.DateTime", pendulum.parse(f"{day}T{time or '00:00'}{offset or ''}"))
+        parsed = cast(
+            "pendulum.DateTime",
+            pendulum.parse(f"{day}T{'00:00' if is_day_end else time or '00:00'}{offset or ''}"),
+        )
         wall = datetime.combine(parsed.date(), parsed.time())
+        if is_day_end:
+            wall += timedelta(days=1)
         return _in_utc(wall, parsed.tzinfo if offset else zone)
     except (ValueError, OverflowError) as error:
         msg = "no date and time of the calendar"

@@ -19,7 +19,7 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 from tap_callcap.api.errors import ForeignZoneError
 from tap_callcap.instants import UTC, UnreadableError, is_same_zone
-from tap_callcap.records.json import JSON, decode_json, is_decodable_in_parts
+from tap_callcap.records.json import JSON, decode_json, has_nul, to_utf8
 from tap_callcap.records.shaper import decoded, version_of
 
 if TYPE_CHECKING:
@@ -197,13 +197,14 @@ def decode_answer(body: bytes | bytearray, charset: str | None) -> JSON:
 
     It raises what `decode_json` does.
     """
+    body = to_utf8(body, charset)
     try:
-        if is_decodable_in_parts(body, charset):
+        if not has_nul(body):
             page = _PAGE_DECODER.decode(body)
             return {name: part for name, part in asdict(page).items() if part is not None}
     except (msgspec.MsgspecError, InvalidOperation):
         pass  # not the page of a search, or not strict JSON
-    return decode_json(body, charset)
+    return decode_json(body)
 
 
 class _PageBody(msgspec.Struct):

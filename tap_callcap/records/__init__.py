@@ -1,1 +1,1 @@
-"""From the bytes of a call to its record: pure."""
+"""From the bytes of a call to its record. Pure."""

@@ -1,8 +1,7 @@
-"""How Callcap's server writes values, and what each is read as: pure.
+"""Coercion: from the values that Callcap's server writes to the types of the schema. Pure.
 
-It writes JSON loosely: `""` or `[]` where nothing is meant, numbers and booleans as strings, local
-times without an offset. A reading is a function from a value other than null to what the schema's
-type wants, or null for the API's ways of saying nothing.
+The server writes JSON loosely: `""` or `[]` for no value, numbers and booleans as strings, local
+times without an offset.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from tap_callcap.instants import UnreadableError, format_instant, parse_instant
+from tap_callcap.instants import UTC, UnreadableError, format_instant, parse_instant
 from tap_callcap.records.json import JSON, json_text
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from tap_callcap.records.schema import JSONSchema
 
 Coerce: TypeAlias = Callable[[JSON], JSON]
-"""Reads a value other than null; raises UnreadableError where it fits no reading of the type."""
+"""Converts a value other than null, or raises UnreadableError; what means no value becomes null."""
 
 LARGEST_INTEGER = 2**63 - 1  # what the integer columns of warehouses hold
 LARGEST_NUMBER = Decimal("1.7976931348623157E+308")  # beyond it a double is infinite
@@ -32,8 +31,8 @@ LARGEST_EXPONENT = LARGEST_NUMBER.adjusted()
 _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0"})
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
-# Length, and each third character, of `yyyy-mm-dd hh:nn:ss`: as the API writes it, and as records
-# have it. The others are digits if datetime.fromisoformat takes the text.
+# Length, and each third character, of `yyyy-mm-dd hh:mm:ss`, the API's form of a time. The others
+# are digits if datetime.fromisoformat accepts the text.
 _API_LENGTH, _API_MARKS = 19, "-- ::"
 _ZERO_DATE = re.compile(r"0000-00-00[0:.TZ ]*")
 
@@ -43,29 +42,15 @@ class ZeroDateError(ValueError):
 
 
 def coercion_of(schema: JSONSchema, zone: ZoneInfo) -> Coerce:
-    """The reading of a plain value of the type that `schema` gives it."""
+    """The coercion of a plain value to the type that `schema` gives it."""
     kind = kind_of(schema)
     if kind != "date-time":
         return _COERCIONS[kind]
-    to_instant = partial(_to_instant, zone=zone)
-    if zone.key != "UTC":
-        return to_instant
-
-    def to_utc_instant(value: JSON) -> str | None:
-        if type(value) is str and len(value) == _API_LENGTH and value[4::3] == _API_MARKS:
-            try:  # many times faster than what follows
-                datetime.fromisoformat(value)
-            except ValueError:
-                pass
-            else:
-                return value.replace(" ", "T") + "Z"
-        return to_instant(value)
-
-    return to_utc_instant
+    return _utc_to_instant if zone.key == "UTC" else partial(_to_instant, zone=zone)
 
 
 def kind_of(schema: JSONSchema) -> str:
-    """Which reading a plain value has: its type, or `date-time` or `json` for such texts."""
+    """What a plain value is coerced to: its type, or `date-time` or `json` for such texts."""
     if schema.get("contentMediaType") == "application/json":
         return "json"
     if schema.get("format") == "date-time":
@@ -151,12 +136,24 @@ def _to_instant(value: JSON, zone: ZoneInfo) -> str | None:
     return format_instant(parse_instant(text, zone))
 
 
+def _utc_to_instant(value: JSON) -> str | None:
+    if type(value) is str and len(value) == _API_LENGTH and value[4::3] == _API_MARKS:
+        try:  # many times faster than what follows
+            datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            if value[11:13] != "24":  # Python 3.14 accepts it, for the next day's midnight
+                return value.replace(" ", "T") + "Z"
+    return _to_instant(value, UTC)
+
+
 def _to_json_text(value: JSON) -> str | None:
     return None if value == "" else json_text(value)  # noqa: PLC1901 - 0 and {} are values
 
 
 def _expect_nothing(value: JSON, why: str) -> None:
-    """Take the API's ways of saying nothing where another type was meant, and nothing else."""
+    """Refuse a value that is not one of the API's ways to write no value."""
     if value not in ("", [], {}):
         raise UnreadableError(why)
 

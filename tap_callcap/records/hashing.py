@@ -1,7 +1,7 @@
-"""Personal fields as tokens: equal values stay equal, and nobody can read them. Pure.
+"""Replaces personal fields by tokens: equal values have equal tokens. Pure.
 
-A token is the HMAC-SHA-256 of the field's text in a record, in hexadecimal. Without its key nobody
-finds the telephone number behind a token, not even by trying all that there are.
+A token is the HMAC-SHA-256 of the field's text in a record, in hexadecimal. Without the key nobody
+can find the telephone number behind a token, not even by trying all numbers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Hashing:
     key: str = ""
 
     def applied_to(self, shape: Object) -> Object:
-        """`shape`, with tokens for those fields.
+        """`shape` with tokens in place of those fields.
 
         Raises:
             ConfigurationError: If one of them is no text in it.
@@ -74,26 +74,26 @@ class Hashing:
         return shape
 
     def _hashed(self, coerce: Coerce, is_number: bool) -> Coerce:  # noqa: FBT001 - one caller
-        """The reading that makes a token of what `reading` makes of a value."""
+        """The coercion that makes a token of what `coerce` returns."""
         key = self.key.encode()
 
-        def read(value: JSON) -> JSON:
+        def to_token(value: JSON) -> JSON:
             try:
                 text = coerce(value)
             except UnreadableError:
-                text = json_text(value)  # in `_extra` it could be read
+                text = json_text(value)  # in `_extra` anybody could read it
             if not text or text.isspace():
                 return text
-            plain = one_form(text) if is_number else text
+            plain = normalized_number(text) if is_number else text
             return hmac.digest(key, plain.encode(), "sha256").hex()
 
-        return read
+        return to_token
 
 
 NO_HASHING: Hashing = Hashing()
 
 
-def one_form(number: str) -> str:
+def normalized_number(number: str) -> str:
     """A telephone number by its digits alone, without the country code of North America."""
     digits = re.sub(r"\D", "", number, flags=re.ASCII)
     if len(digits) == LONG_NUMBER and digits.startswith("1"):
@@ -101,12 +101,14 @@ def one_form(number: str) -> str:
     return digits or number.strip()
 
 
-def is_private(shape: Shape) -> bool:
-    """Whether a value in the place of `shape` may hold what is hashed or was left out."""
+def has_hidden_parts(shape: Shape) -> bool:
+    """Whether parts of `shape` are hashed or not selected."""
     if isinstance(shape, Object):
-        return bool(shape.passed_over) or any(is_private(field.shape) for field in shape.fields)
+        return bool(shape.passed_over) or any(
+            has_hidden_parts(field.shape) for field in shape.fields
+        )
     if isinstance(shape, Array):
-        return is_private(shape.items)
+        return has_hidden_parts(shape.items)
     return shape.kind == HASHED
 
 

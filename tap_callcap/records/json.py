@@ -12,10 +12,7 @@ import msgspec
 JSON: TypeAlias = Any
 """What a JSON decoder returns: dict, list, str, int, Decimal, bool or None."""
 
-
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, lone surrogates
-
-
 _TO_JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
@@ -38,31 +35,41 @@ def json_text(value: JSON) -> str:
 def decode_json(body: bytes | bytearray, charset: str | None = None) -> JSON:
     """The JSON value in `body`; a decimal number keeps its digits, as Decimal.
 
-    msgspec reads strict JSON fast. What it refuses, Python's own decoder may read: another
-    charset, a byte order mark, NaN (read as null), half of a surrogate pair, a raw line break in a
-    string, an integer of more digits than Python turns into one (read as Decimal).
+    msgspec decodes strict JSON fast. What it refuses, Python's own decoder may accept: a byte
+    order mark, NaN (null here), half of a surrogate pair, a raw line break in a string, an integer
+    with more digits than Python converts (Decimal here).
 
     Raises:
-        ValueError: If neither can.
-        LookupError: If neither can for not knowing `charset`.
+        ValueError: If neither accepts it.
+        LookupError: If `charset` is needed and unknown.
         RecursionError: If it is nested too deep.
     """
+    body = to_utf8(body, charset)
     try:
         value = _DECODER.decode(body)
     except (msgspec.DecodeError, ValueError, InvalidOperation):
-        text = body.decode(charset or "utf-8", errors="replace").removeprefix("\ufeff")
+        text = body.decode(errors="replace").removeprefix("\ufeff")
         return scrub(_LOOSE_DECODER.decode(text))
     return scrub(value) if has_nul(body) else value
 
 
+def to_utf8(body: bytes | bytearray, charset: str | None) -> bytes | bytearray:
+    """`body` in UTF-8; a declared `charset` counts only where the bytes are not UTF-8.
+
+    Servers declare ISO-8859-1, or nothing, which HTTP takes for the same, and send UTF-8.
+    """
+    if charset is None or charset.lower() in {"utf-8", "utf8"}:
+        return body
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return body.decode(charset, errors="replace").encode(errors="replace")
+    return body
+
+
 def has_nul(body: bytes | bytearray) -> bool:
-    """Whether JSON holds an escaped NUL: single bytes are found much faster than several."""
-    at = body.find(b"\\")
-    while at >= 0:
-        if body.startswith(b"u0000", at + 1):
-            return True
-        at = body.find(b"\\", at + 1)
-    return False
+    """Whether JSON may hold an escaped NUL."""
+    return b"\\u0000" in body
 
 
 def _decimal_or_text(literal: str) -> Decimal | str:
@@ -74,7 +81,7 @@ def _decimal_or_text(literal: str) -> Decimal | str:
 
 
 def _integer_or_decimal(literal: str) -> int | Decimal:
-    """An integer, as Decimal where Python makes none of so many digits."""
+    """An integer, as Decimal where it has more digits than Python converts."""
     try:
         return int(literal)
     except ValueError:
@@ -82,27 +89,9 @@ def _integer_or_decimal(literal: str) -> int | Decimal:
 
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
-
-
 _LOOSE_DECODER = json.JSONDecoder(
     parse_int=_integer_or_decimal,
     parse_float=_decimal_or_text,
     parse_constant=lambda _: None,
     strict=False,
 )
-
-
-def is_decodable_in_parts(body: bytes | bytearray, charset: str | None) -> bool:
-    """Whether `decode_json` makes the same of the values in `body` as of the whole.
-
-    The charset is known for the whole only, and NUL characters are sought in the whole.
-    """
-    if has_nul(body):
-        return False
-    if charset is None or charset.lower() in {"utf-8", "utf8"}:
-        return True
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

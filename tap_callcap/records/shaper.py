@@ -1,8 +1,8 @@
-"""From one call as the API sends it to one record as the schema wants it: pure, no I/O.
+"""From one call as the API sends it to one record of the schema. Pure.
 
-The schema is compiled once into the `Shaper` of all calls. Every property it declares is in
-every record. What the schema does not know, and what fits no reading of its type, goes to `_extra`,
-so that nothing is lost.
+The schema is compiled once into a `Shaper`. Every record has every property of the schema; an
+absent object is empty. Fields that the schema does not know, and values that cannot be coerced to
+their type, go to `_extra`, so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -18,10 +18,19 @@ from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.instants import UnreadableError, format_instant, parse_instant
 from tap_callcap.records.coercion import Coerce, ZeroDateError
-from tap_callcap.records.hashing import NO_HASHING, Hashing, is_private
+from tap_callcap.records.hashing import NO_HASHING, Hashing, has_hidden_parts
 from tap_callcap.records.json import JSON, decode_json, json_text
-from tap_callcap.records.shapes import EXTRA, Array, Breadcrumb, Leaf, Object, Shape, object_of
-from tap_callcap.records.structs import NOT_ORDINARY, struct_decoder, tells_version
+from tap_callcap.records.shapes import (
+    ABSENT,
+    EXTRA,
+    Array,
+    Breadcrumb,
+    Leaf,
+    Object,
+    Shape,
+    object_of,
+)
+from tap_callcap.records.structs import DECODE_ERRORS, has_version, struct_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,57 +46,50 @@ Version: TypeAlias = tuple[str, str]
 """A call's `call_id` and `last_modified`, the latter as records have it: RFC 3339, UTC, `Z`."""
 Warn: TypeAlias = Callable[[str], None]
 """Takes a line for the log."""
-Node: TypeAlias = Callable[[JSON, str, "ExtraFields"], JSON]
-"""Reads an object or an array at a path, and puts what it cannot place into the extra."""
+Converter: TypeAlias = Callable[[JSON, str, "ExtraFields"], JSON]
+"""Converts a value other than null at a path; what fits no type goes to the extra fields."""
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,62}", re.ASCII)
 
 
 class ExtraFields:
-    """What of the calls has no place in the schema: the content of `_extra`, call by call.
+    """Collects what has no place in the schema: the content of `_extra`, call by call.
 
     Args:
-        tell: Is told once of each field that is left over, by its name, never by its value.
+        warn: Logs each such field once, by its name, never by its value.
     """
 
-    def __init__(self, tell: Warn) -> None:
-        self._tell = tell
-        self._told: set[str] = set()
+    def __init__(self, warn: Warn) -> None:
+        self._warn = warn
+        self._warned: set[str] = set()
         self._values: dict[str, JSON] = {}
 
     def add(self, path: str, value: JSON, why: str) -> None:
-        """Keep `value`, found at `path`; `why` says to the log what is wrong with it."""
+        """Keep `value`, found at `path`, and log `why` it has no other place."""
         key = path
         while key in self._values:  # a field's own name may look like a path
             key += "'"
         self._values[key] = value
         self.warn_once(path, why)
 
-    def add_misplaced(self, path: str, value: JSON, why: str, shape: Shape) -> None:
-        """Keep `value`, found where `shape` should be, unless it may hold what must not be seen."""
-        if is_private(shape):
+    def add_mismatch(self, path: str, value: JSON, why: str, shape: Shape) -> None:
+        """Keep `value`, found in place of `shape`, unless it may hold hidden parts of it."""
+        if has_hidden_parts(shape):
             self.warn_once(path, f"{why}; left out, since parts of it are hashed or not selected")
         else:
             self.add(path, value, f"{why}; kept in _extra")
 
-    def add_unread(self, path: str, value: JSON, error: UnreadableError | ZeroDateError) -> None:
-        """Keep `value`, which could not be read for `error`; a zero date is null, and only said."""
-        if isinstance(error, ZeroDateError):
-            self.warn_once(path, "the date 0000-00-00 is read as null")
-        else:
-            self.add(path, value, f"{error}; kept in _extra")
-
     def warn_once(self, path: str, what: str) -> None:
-        """Say `what` of the field at `path`, once however many calls have it."""
-        # A name that the API makes up from data (a telephone number, say) must not reach the log.
+        """Log `what` about the field at `path`, once however many calls have it."""
+        # A key that is itself data, such as a telephone number, must not reach the log.
         names = re.sub(r"\[\d+\]", "", path).split(".")
         field = ".".join(name if _FIELD_NAME.fullmatch(name) else "?" for name in names)
-        if (line := f"Field {field}: {what}") not in self._told:
-            self._told.add(line)
-            self._tell(line)
+        if (line := f"Field {field}: {what}") not in self._warned:
+            self._warned.add(line)
+            self._warn(line)
 
     def take(self) -> str | None:
-        """The extra of this call as JSON text, null when there are none; then forget them."""
+        """Return the extra fields of this call as JSON text, null without any, and forget them."""
         if not self._values:
             return None
         values, self._values = self._values, {}
@@ -95,25 +97,25 @@ class ExtraFields:
 
 
 class Shaper:
-    """Shapes calls, each in two steps: its version is told between them.
+    """Converts calls to records in two steps: `decode` returns the version, `records` the records.
 
     Args:
-        schema: What a record looks like: the user's catalog may have narrowed or retyped it.
-        zone: Zone of the datetimes in the API's answers.
-        tell: Is told of each odd field, once.
-        known: The schema that the tap ships: what is in it but not in `schema` was left out
-            on purpose, and is dropped instead of kept in `_extra`.
+        schema: Schema of a record; the user's catalog may have narrowed or retyped it.
+        zone: Zone of the times in the API's answers.
+        warn: Logs each unexpected field once.
+        known: The schema that the tap ships: properties that are only in it were left out on
+            purpose, and are dropped instead of kept in `_extra`.
         is_selected: Whether the catalog selects the property at a breadcrumb, such as
             `("properties", "caller", "properties", "zip")`.
         hashing: Which fields become tokens.
-        as_dict: Whether each record must be a dict, for who looks into it.
+        as_dict: Whether each record must be a dict, for code that looks into it.
     """
 
     def __init__(  # noqa: PLR0913 - a catalog, a run and a target decide
         self,
         schema: JSONSchema,
         zone: ZoneInfo,
-        tell: Warn,
+        warn: Warn,
         *,
         known: JSONSchema | None = None,
         is_selected: Callable[[Breadcrumb], bool] = lambda _: True,
@@ -123,24 +125,22 @@ class Shaper:
         shape = hashing.applied_to(object_of(schema, known or schema, zone, is_selected))
         self._has_extra = EXTRA in schema["properties"] and is_selected(("properties", EXTRA))
         self._zone = zone
-        self._tells_version = tells_version(shape)
-        self._decode_struct = struct_decoder(
-            shape, has_extra=self._has_extra, as_dict=as_dict
-        ).decode
-        self._read = _object(shape)
-        self._extra = ExtraFields(tell)
+        self._has_version = has_version(shape)
+        self._decode_struct = struct_decoder(shape, has_extra=self._has_extra).decode
+        self._convert = _object(shape)
+        self._extra = ExtraFields(warn)
         self._as_dict = as_dict
 
     def decode(self, call: Call) -> tuple[Version, Call]:
-        """The version of a call as the API sends it, and the call, decoded.
+        """The version of a call as the API sends it, and the decoded call, perhaps its record.
 
         Raises:
-            UnreadableError: If it is no JSON, nested too deep, or without what makes a version.
+            UnreadableError: If it is no JSON, nested too deep, or has no version.
         """
-        if self._tells_version and isinstance(call, msgspec.Raw):
+        if self._has_version and isinstance(call, msgspec.Raw):
             try:
                 record: Any = self._decode_struct(call)
-            except NOT_ORDINARY:
+            except DECODE_ERRORS:
                 pass
             else:
                 return (record.call_id, record.last_modified), record
@@ -148,7 +148,7 @@ class Shaper:
         return version_of(call, self._zone), call
 
     def records(self, calls: Iterable[Call]) -> list[Record]:
-        """The records of decoded calls; those that are Structs take no call of a function each."""
+        """The records of decoded calls; a loop of its own, because most are Structs already."""
         if self._as_dict:
             return [self(call) for call in calls]
         return [call if isinstance(call, msgspec.Struct) else self(call) for call in calls]
@@ -162,7 +162,7 @@ class Shaper:
         if isinstance(call, msgspec.Struct):
             return to_builtins(call, builtin_types=(Decimal,)) if self._as_dict else call
         try:
-            record = self._read(call, "", self._extra)
+            record = self._convert(call, "", self._extra)
             extra = self._extra.take()
         except RecursionError:
             msg = "Callcap sent a call with a value that is nested too deep to be written"
@@ -173,7 +173,7 @@ class Shaper:
 
 
 def decoded(call: Call) -> JSON:
-    """A call as the API sends it, decoded to JSON with all that is in it.
+    """A call as the API sends it, decoded to JSON.
 
     Raises:
         UnreadableError: If it is no JSON, or nested too deep.
@@ -188,10 +188,10 @@ def decoded(call: Call) -> JSON:
 
 
 def version_of(call: Call, zone: ZoneInfo) -> Version:
-    """What makes the version of a call that is decoded to JSON.
+    """The version of a call that is decoded to JSON.
 
     Raises:
-        UnreadableError: If one of them is missing or unreadable.
+        UnreadableError: If its id or its last change is missing or unreadable.
     """
     if not isinstance(call, Mapping):
         msg = "an entry of `call` is not an object"
@@ -208,72 +208,71 @@ def version_of(call: Call, zone: ZoneInfo) -> Version:
     return call_id, format_instant(parse_instant(modified, zone))
 
 
-def _object(shape: Object) -> Node:
-    """The reader of an object: every selected property is in what it returns.
-
-    An absent object comes out as an object of nulls, which each target takes, flattened or not.
-    """
+def _object(shape: Object) -> Converter:
+    """The converter of an object: every selected property is in the result."""
     fields = [
-        (field.name, field.key, _node(field.shape), isinstance(field.shape, Object))
+        (field.name, field.key, _converter(field.shape), isinstance(field.shape, Object))
         for field in shape.fields
     ]
     expected = shape.passed_over | {field.key for field in shape.fields}
 
-    def read(value: JSON, path: str, extra: ExtraFields) -> dict[str, JSON]:
-        source: Mapping[str, JSON] = {}
-        if type(value) is dict:
-            source = value
-        elif value not in (None, "", []):
-            extra.add_misplaced(path, value, "not an object", shape)
+    def convert(value: JSON, path: str, extra: ExtraFields) -> dict[str, JSON]:
+        if type(value) is not dict:
+            if value not in ("", []):
+                extra.add_mismatch(path, value, "not an object", shape)
+            return ABSENT.copy()
         prefix = f"{path}." if path else ""
-        shaped: dict[str, JSON] = {}
-        for name, key, node, is_object in fields:
-            item = source.get(key)
-            if item is not None or is_object:
-                item = node(item, prefix + key, extra)
-            shaped[name] = item
-        if not expected.issuperset(source):
-            for key in source.keys() - expected:
-                extra.add(prefix + key, source[key], "unknown; kept in _extra")
-        return shaped
+        record: dict[str, JSON] = {}
+        for name, key, converter, is_object in fields:
+            item = value.get(key)
+            if item is not None:
+                item = converter(item, prefix + key, extra)
+            elif is_object:
+                item = ABSENT.copy()
+            record[name] = item
+        if not expected.issuperset(value):
+            for key in value.keys() - expected:
+                extra.add(prefix + key, value[key], "unknown; kept in _extra")
+        return record
 
-    return read
+    return convert
 
 
-def _node(shape: Shape) -> Node:
-    """The reader of whatever has a shape."""
+def _converter(shape: Shape) -> Converter:
     if isinstance(shape, Leaf):
-        return _plain(shape.coerce)
+        return _leaf(shape.coerce)
     return _object(shape) if isinstance(shape, Object) else _array(shape)
 
 
-def _array(shape: Array) -> Node:
-    """The reader of an array, whose nulls are left out: BigQuery takes none."""
-    node = _node(shape.items)
+def _array(shape: Array) -> Converter:
+    """The converter of an array; nulls are left out, because BigQuery refuses them."""
+    converter = _converter(shape.items)
 
-    def read(value: JSON, path: str, extra: ExtraFields) -> list[JSON]:
+    def convert(value: JSON, path: str, extra: ExtraFields) -> list[JSON]:
         if type(value) is not list:
             if value not in ("", {}):
-                extra.add_misplaced(path, value, "not an array", shape)
+                extra.add_mismatch(path, value, "not an array", shape)
             return []
         items = (
-            node(item, f"{path}[{index}]", extra)
+            converter(item, f"{path}[{index}]", extra)
             for index, item in enumerate(value)
             if item is not None
         )
         return [item for item in items if item is not None]
 
-    return read
+    return convert
 
 
-def _plain(coerce: Coerce) -> Node:
-    """The reader of a plain value inside an array."""
+def _leaf(coerce: Coerce) -> Converter:
+    """The converter of a plain value."""
 
-    def read(value: JSON, path: str, extra: ExtraFields) -> JSON:
+    def convert(value: JSON, path: str, extra: ExtraFields) -> JSON:
         try:
             return coerce(value)
-        except (UnreadableError, ZeroDateError) as error:
-            extra.add_unread(path, value, error)
-            return None
+        except ZeroDateError:
+            extra.warn_once(path, "the date 0000-00-00 is read as null")
+        except UnreadableError as error:
+            extra.add(path, value, f"{error}; kept in _extra")
+        return None
 
-    return read
+    return convert

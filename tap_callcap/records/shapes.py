@@ -11,18 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
+    from tap_callcap.records.json import JSON
     from tap_callcap.records.schema import JSONSchema
 
 Breadcrumb: TypeAlias = tuple[str, ...]
 """Where a property is, such as `("properties", "caller", "properties", "zip")`."""
 
 EXTRA = "_extra"
+ABSENT: dict[str, JSON] = {}
+"""An absent object in a record. Never null: targets that flatten records themselves (CSV, Parquet)
+fail on a null object. An object of nulls, which is as good, makes the output a fifth larger."""
 API_NAMES = {"line_memo": "line-memo"}  # BigQuery's writer cannot build a column with a hyphen
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A plain value: `kind` is its type or format, `reading` makes it of what the API writes."""
+    """A plain value: `kind` is its type or format, `coerce` makes it of what the API writes."""
 
     kind: str
     coerce: Coerce

@@ -24,6 +24,8 @@ SEEDED = settings(seeded.SEEDED, max_examples=200)
         (b"\xef\xbb\xbf{}", "utf-8", {}),
         ("{}".encode("utf-16"), "utf-16", {}),
         (b'"\xe9"', "latin-1", "é"),
+        (b'["\xc3\xa9", NaN]', "ISO-8859-1", ["é", None]),
+        (b'["\xe9", NaN]', "ISO-8859-1", ["é", None]),
         (b'"\xe9"', "utf-8", "\ufffd"),
         (rb'"a\ud800b"', None, "ab"),
         (rb'{"\ud83d\ude00\udc00": 1}', None, {"😀": 1}),
@@ -45,6 +47,8 @@ SEEDED = settings(seeded.SEEDED, max_examples=200)
         "byte order mark and charset",
         "UTF-16",
         "Latin-1",
+        "UTF-8 declared as Latin-1",
+        "Latin-1 beside NaN",
         "Latin-1 as UTF-8",
         "half a pair",
         "half a pair in a key",
@@ -109,10 +113,10 @@ def test_deep_nesting_is_read_or_refused(parts: tuple[bytes, bytes, bytes], dept
 
 
 def test_an_unknown_charset_is_refused_only_where_it_matters() -> None:
-    """Plain JSON needs no charset; what is not plain cannot be read without one."""
-    assert decode_json(b"{}", "canary") == {}
+    """UTF-8 needs no charset; other bytes cannot be decoded without one."""
+    assert decode_json(b"\xef\xbb\xbf{}", "canary") == {}
     with pytest.raises(LookupError):
-        decode_json(b"\xef\xbb\xbf{}", "canary")
+        decode_json(b'"\xe9"', "canary")
 
 
 @SEEDED

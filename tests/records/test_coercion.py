@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from support import seeded
 from tap_callcap.instants import UnreadableError, format_instant, parse_instant
+from tap_callcap.records import coercion
 from tap_callcap.records.coercion import LARGEST_INTEGER, ZeroDateError, coercion_of
 from tap_callcap.records.json import json_text, scrub
 
@@ -107,6 +108,9 @@ def test_blanks_are_null_where_no_text_is_meant(kind: str) -> None:
         ("date-time", "2021-12-01 19:10:46 +05:30", "2021-12-01T13:40:46Z"),
         ("date-time", "2021-12-01 19:10:46-0330", "2021-12-01T22:40:46Z"),
         ("date-time", "0999-12-01 00:00:00Z", "0999-12-01T00:00:00Z"),
+        ("date-time", "2021-12-01 24:00:00", "2021-12-02T06:00:00Z"),
+        ("date-time", "2021-12-31T24:00", "2022-01-01T06:00:00Z"),
+        ("date-time", "2021-12-01T24:00:00.000Z", "2021-12-02T00:00:00Z"),
         ("JSON text", "", None),
         ("JSON text", {}, "{}"),
         ("JSON text", [], "[]"),
@@ -166,7 +170,10 @@ def test_what_json_cannot_say_is_null(kind: str, value: object) -> None:
         ("date-time", "canary"),
         ("date-time", "2021-13-01 00:00:00"),
         ("date-time", "2021-02-29 00:00:00"),
-        ("date-time", "2021-12-01 24:00:00"),
+        ("date-time", "2021-12-01 24:00:01"),
+        ("date-time", "2021-12-01 24:01"),
+        ("date-time", "2021-12-01 24:00:00.5"),
+        ("date-time", "9999-12-31 24:00:00"),
         ("date-time", "2021-12-01 19:10:46 +99:00"),
         ("date-time", "0001-01-01 00:00:00+10:00"),
         ("date-time", "9999-12-31 23:59:59"),
@@ -193,6 +200,25 @@ def test_what_fits_no_reading_is_refused_without_being_shown(kind: str, value: o
         "not a date and time",
         "no date and time of the calendar",
     }
+
+
+class Python314(datetime):
+    """A datetime whose `fromisoformat` accepts 24:00, as that of Python 3.14 does."""
+
+    @classmethod
+    def fromisoformat(cls, text: str) -> Python314:
+        """The instant, on the next day where the hour is 24."""
+        midnight = text.replace(" 24:", " 00:")
+        return super().fromisoformat(midnight) + timedelta(days=midnight != text)
+
+
+def test_midnight_may_end_a_day_in_every_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """24:00:00 is the next day's 00:00:00, whether Python's own parser accepts it or not."""
+    to_instant = coercion_of(SCHEMAS["date-time"], UTC)
+    assert to_instant("2026-01-01 24:00:00") == "2026-01-02T00:00:00Z"
+    monkeypatch.setattr(coercion, "datetime", Python314)
+    assert to_instant("2026-01-01 24:00:00") == "2026-01-02T00:00:00Z"
+    assert to_instant("2026-01-01 23:59:59") == "2026-01-01T23:59:59Z"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +311,7 @@ def test_an_instant_in_utc_ends_in_z() -> None:
     assert parse_instant("2026-11-24T10:05:00Z", UTC).utcoffset() == timedelta()
 
 
-@pytest.mark.parametrize("text", ["2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z"])
+@pytest.mark.parametrize("text", ["2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z"])
 def test_no_date_of_the_calendar_is_no_instant(text: str) -> None:
     """A time that looks like one of a record is still no time if no calendar has it."""
     with pytest.raises(UnreadableError, match="calendar"):

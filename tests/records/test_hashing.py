@@ -19,7 +19,7 @@ from singer_sdk.exceptions import ConfigurationError
 from support import seeded
 from support.histories import BEGINNING
 from support.running import discovered, run_tap
-from tap_callcap.records.hashing import TELEPHONE_NUMBERS, Hashing, one_form, problem_with
+from tap_callcap.records.hashing import TELEPHONE_NUMBERS, Hashing, normalized_number, problem_with
 from tap_callcap.records.schema import load_schema
 from tap_callcap.records.shaper import Shaper
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
@@ -115,9 +115,9 @@ def test_a_telephone_number_has_one_token(path: str, written: Any) -> None:
         ("٣١٦", "٣١٦"),
     ],
 )
-def test_a_telephone_number_has_one_form(number: str, form: str) -> None:
+def test_a_telephone_number_has_normalized_number(number: str, form: str) -> None:
     """Digits, without the country code of North America; a word stays one."""
-    assert one_form(number) == form
+    assert normalized_number(number) == form
 
 
 def test_other_fields_are_hashed_as_they_are() -> None:
@@ -289,6 +289,6 @@ def test_a_run_hashes_and_maps_see_tokens() -> None:
     assert len(run.records) == 20
     for record in run.records:
         number = numbers[record["call_id"]]
-        assert record["who"] == (token(one_form(number)) if number else number)
+        assert record["who"] == (token(normalized_number(number)) if number else number)
         assert "name" not in record["caller"]
     assert any(record["who"] for record in run.records)

@@ -6,7 +6,7 @@ import json
 from copy import deepcopy
 from decimal import Decimal
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,7 +19,6 @@ from tap_callcap.records.shaper import Shaper, version_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_callcap.records.schema import JSONSchema
     from tap_callcap.records.shaper import Call, Record
 
 CENTRAL = ZoneInfo("US/Central")
@@ -46,13 +45,6 @@ def vendor_call() -> Call:
     campaign = call["accounts"]["campaign"]
     campaign["line-memo"] = campaign.pop("line_memo")
     return call
-
-
-def nulls_of(schema: JSONSchema) -> Any:
-    """What comes out for a property that is absent."""
-    if "object" not in schema["type"]:
-        return None
-    return {name: nulls_of(part) for name, part in schema["properties"].items()}
 
 
 def test_the_vendors_example_is_read_whole(
@@ -95,20 +87,39 @@ def test_line_memo_is_read_under_its_hyphen(shape: Callable[[Call], Record]) -> 
 
 
 def test_every_property_is_in_every_record(shape: Callable[[Call], Record]) -> None:
-    """What a call lacks is null, a lacking object an object of nulls, which all targets take."""
+    """What a call lacks is null, an absent object empty, which all targets take."""
     record = shape(dict(LEAST))
     modified = {"last_modified": "2021-11-02T00:10:46Z"}
-    assert record == {**nulls_of(SCHEMA), "call_id": "1", **modified}
+    nothing = {
+        name: {} if "object" in part["type"] else None
+        for name, part in SCHEMA["properties"].items()
+    }
+    assert record == {**nothing, "call_id": "1", **modified}
     assert shape({**dict.fromkeys(EXAMPLE), **LEAST}) == record
 
 
-@pytest.mark.parametrize("nothing", [None, "", [], {}], ids=["null", "text", "list", "object"])
+def test_an_object_that_is_there_has_all_its_properties(shape: Callable[[Call], Record]) -> None:
+    """Only an absent object is empty, also within others and in arrays."""
+    record = shape({**LEAST, "caller": {}, "accounts": {"campaign": None}, "summaries": [{}, ""]})
+    assert record["caller"] == dict.fromkeys(SCHEMA["properties"]["caller"]["properties"])
+    assert record["accounts"]["campaign"] == {}
+    assert record["summaries"] == [{"type": None, "text": None}, {}]
+
+
+def test_no_two_records_share_an_absent_object(shape: Callable[[Call], Record]) -> None:
+    """Code that changes a record changes no other."""
+    shape(dict(LEAST))["caller"]["zip"] = "67202"
+    shape({**LEAST, "caller": ""})["caller"]["zip"] = "67202"
+    assert shape(dict(LEAST))["caller"] == shape({**LEAST, "caller": ""})["caller"] == {}
+
+
+@pytest.mark.parametrize("nothing", [None, "", []], ids=["null", "text", "list"])
 def test_an_empty_value_in_place_of_an_object_or_array_says_nothing(
     shape: Callable[[Call], Record], told: list[str], nothing: object
 ) -> None:
     """The server writes an empty text or list for an empty object, and the other way round."""
     record = shape({**LEAST, "caller": nothing, "scorecards": nothing})
-    assert record["caller"] == nulls_of(SCHEMA["properties"]["caller"])
+    assert record["caller"] == {}
     assert record["scorecards"] == (None if nothing is None else [])
     assert record["_extra"] is None
     assert told == []
@@ -120,7 +131,7 @@ def test_a_value_in_place_of_an_object_is_kept_in_extra(
 ) -> None:
     """Even false and 0, which say something, are not lost where an object should be."""
     record = shape({**LEAST, "caller": value})
-    assert record["caller"] == nulls_of(SCHEMA["properties"]["caller"])
+    assert record["caller"] == {}
     assert json.loads(record["_extra"]) == {"caller": value}
     assert told == ["Field caller: not an object; kept in _extra"]
 

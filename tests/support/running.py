@@ -219,17 +219,16 @@ def expected_record(call: Call) -> dict[str, Any]:
 
 
 def _expected(value: Any, schema: Mapping[str, Any]) -> Any:
+    if value is None:
+        return {} if "properties" in schema else None
     if "properties" in schema:
-        source = value or {}
         names = {
             name: "line-memo" if name == "line_memo" else name for name in schema["properties"]
         }
         return {
-            name: _expected(source.get(names[name]), part)
+            name: _expected(value.get(names[name]), part)
             for name, part in schema["properties"].items()
         }
-    if value is None:
-        return None
     if "items" in schema:
         return [_expected(item, schema["items"]) for item in value]
     if isinstance(value, datetime):
