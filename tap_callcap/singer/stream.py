@@ -6,6 +6,7 @@ bookmark is the end of a window, the SDK's would be the timestamp of a record.
 
 from __future__ import annotations
 
+import ast
 import logging
 from abc import abstractmethod
 from datetime import datetime
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
 
 from tap_callcap.instants import UTC
 from tap_callcap.records.hashing import NO_HASHING, Hashing
@@ -95,8 +96,10 @@ class CallcapStream(Stream):
 
     @cached_property
     def fast_stream_maps(self) -> list[StreamMap]:
-        """The stream maps, with a flattening that is many times as fast."""
+        """The stream maps, with a faster flattening, and null for fields of absent objects."""
         for stream_map in self.stream_maps:
+            if isinstance(stream_map, CustomStreamMap):
+                _let_absent_fields_be_null(stream_map.expr_evaluator)
             if stream_map.flattening_options and stream_map.flattening_enabled:
                 columns = stream_map.transformed_schema["properties"]
                 flattener = Flattener(stream_map.flattening_options, columns)
@@ -212,6 +215,21 @@ class CallcapStream(Stream):
 
     def get_replication_key_signpost(self, *_: Any, **__: Any) -> None:
         """No signpost: the bookmark is not the SDK's."""
+
+
+def _let_absent_fields_be_null(evaluator: Any) -> None:  # noqa: ANN401 - simpleeval has no types
+    """Let `caller['zip']` be null where a record's `caller` is absent, and so on further in."""
+    subscript: Callable[[ast.Subscript], Any] = evaluator.nodes[ast.Subscript]
+
+    def field(node: ast.Subscript) -> Any:  # noqa: ANN401 - any value of a record
+        try:
+            return subscript(node)
+        except (KeyError, TypeError):
+            if evaluator.nodes[type(node.value)](node.value) in ({}, None):
+                return None
+            raise
+
+    evaluator.nodes[ast.Subscript] = field
 
 
 def _is_identity(stream_map: StreamMap) -> bool:

@@ -90,7 +90,7 @@ def test_every_property_is_in_every_record(shape: Callable[[Call], Record]) -> N
     """What a call lacks is null, an absent object empty, which all targets take."""
     record = shape(dict(LEAST))
     modified = {"last_modified": "2021-11-02T00:10:46Z"}
-    nothing = {
+    nothing: Record = {
         name: {} if "object" in part["type"] else None
         for name, part in SCHEMA["properties"].items()
     }

@@ -331,6 +331,19 @@ def test_stream_maps_apply() -> None:
     assert {tuple(record) for record in run.records} == {("call_id", "city")}
 
 
+def test_fields_of_absent_objects_are_null_in_stream_maps() -> None:
+    """An expression need not ask first whether an object is there; a wrong name still fails."""
+    callcap = callcap_with(3)
+    for call in list(callcap.book):
+        callcap.book.edit(call["call_id"], at=call["last_modified"], caller=None, accounts=None)
+    maps = {"zip": "caller['zip']", "memo": "accounts['campaign']['line_memo']", "one": "[1][0]"}
+    run = run_tap(callcap, stream_maps={"calls": maps})
+    found = [(record["zip"], record["memo"], record["one"]) for record in run.records]
+    assert found == [(None, None, 1)] * 3
+    with pytest.raises(TypeError, match="indices"):
+        run_tap(callcap_with(3), stream_maps={"calls": {"zip": "call_id['zip']"}})
+
+
 def _plain(value: Any) -> Any:
     """A truth as it looks after JSON: Decimals as floats."""
     return msgspec.json.decode(ENCODER.encode(value))
