@@ -26,7 +26,11 @@ NOW = datetime.now(timezone.utc)
 
 def stream_of(callcap: Callcap | None = None, **settings: Any) -> CallsStream:
     """The stream of calls of a tap with these settings, without HTTP where a Callcap is given."""
-    direct: dict[str, Any] = {"client_factory": lambda _: DirectClient(callcap)} if callcap else {}
+    direct: dict[str, Any] = (
+        {"client_factory": lambda _: DirectClient(callcap, lambda: datetime.now(timezone.utc))}
+        if callcap
+        else {}
+    )
     stream = TapCallcap(config={"api_key": "sandbox", **settings}, **direct).streams["calls"]
     assert isinstance(stream, CallsStream)
     return stream

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_callcap.api.errors import TRANSIENT, NoAccessError, error_for, failure_message
+from tap_callcap.api.errors import (
+    TRANSIENT,
+    NoAccessError,
+    OutageError,
+    error_for,
+    failure_message,
+)
 from tap_callcap.api.responses import (
     NothingFound,
     Page,
@@ -24,14 +30,15 @@ from tap_callcap.api.responses import (
     scrub_message,
 )
 from tap_callcap.api.retry import RetryPolicy
-from tap_callcap.api.transport import Transport, open_session
-from tap_callcap.instants import UTC
+from tap_callcap.api.transport import Transport, local_clock, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from tap_callcap.api.search import Search
+    from tap_callcap.api.transport import Exchange
     from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Call
     from tap_callcap.windows import Window
@@ -59,6 +66,7 @@ class Client:
         retry_budget: How long after its first try a request may be retried.
         requests_per_second: Limit over all threads, if any.
         connections: How many requests may be in flight.
+        now: This machine's clock.
     """
 
     def __init__(  # noqa: PLR0913 - a setting each
@@ -71,10 +79,11 @@ class Client:
         retry_budget: timedelta,
         requests_per_second: float | None = None,
         connections: int = 1,
+        now: Callable[[], datetime] = local_clock,
     ) -> None:
         self._key = api_key
         session = open_session(api_key=api_key, user_agent=user_agent, connections=connections)
-        self._transport = Transport(api_url, timeout, session)
+        self._transport = Transport(api_url, timeout, session, now)
         self._retry_policy = RetryPolicy(retry_budget, requests_per_second)
         self._warned_of_clock = False
 
@@ -88,12 +97,17 @@ class Client:
         """How many of them repeated another one."""
         return self._retry_policy.retries
 
-    def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
+    def calls(
+        self, search: Search, window: Window, number: int, *, tries: int | None = None
+    ) -> Page | NothingFound:
         """Page `number` of the calls that were modified in `window`, or up to a minute around it.
+
+        `tries` ends it early (see `RetryPolicy.run`).
 
         Raises:
             BadRequestError: If the API refuses the request.
             ForeignZoneError: If the answer is in another zone than asked for.
+            GaveUpError: If no try was answered with a page that can be read.
             FatalAPIError: On any other failure that retries do not resolve.
         """
 
@@ -102,7 +116,7 @@ class Client:
                 check_zone(answer.body, search.zone)
             return read_page(answer, number)
 
-        return self._get(CALLS_PATH, search.params(window, number), read)
+        return self._get(CALLS_PATH, search.params(window, number), read, tries=tries)
 
     def accounts(self, *, once: bool = False) -> tuple[str, ...]:
         """Ids of the accounts that the key sees, in order; `once` means without retries.
@@ -157,6 +171,7 @@ class Client:
         read: Callable[[Response], T],
         *,
         once: bool = False,
+        tries: int | None = None,
     ) -> T:
         """`read` the answer to a request, with retries.
 
@@ -165,7 +180,9 @@ class Client:
         page than the one asked for.
         """
         where = self._transport.where(path)
-        return self._retry_policy.run(lambda: read(self._answer(path, params)), where, once=once)
+        return self._retry_policy.run(
+            lambda: read(self._answer(path, params)), where, once=once, tries=tries
+        )
 
     def _answer(self, path: str, params: Mapping[str, str]) -> Response:
         """The answer to one request, if its code means success or nothing found."""
@@ -175,21 +192,24 @@ class Client:
         said = scrub_message(body, self._key)
         if code in TRANSIENT:
             msg = f"Callcap answered {code}{said}"
-            raise RetriableAPIError(msg, response)
+            asks_to_wait = code == requests.codes.too_many or "Retry-After" in response.headers
+            raise (OutageError if asks_to_wait else RetriableAPIError)(msg, response)
         if code == requests.codes.ok and body.get("status") != "success":
             what = "the answer's status is not success" if body else "the answer is no JSON object"
             msg = f"{what}{said}"
             raise RetriableAPIError(msg)
         is_nothing = code == requests.codes.not_found and "status" in body
         if is_nothing or code in {requests.codes.ok, requests.codes.no_content}:
-            clock = self._clock(response.headers) - timedelta(seconds=exchange.seconds)
-            return Response(code, body or None, clock)
+            return Response(code, body or None, *self._clocks(exchange))
         raise error_for(code, self._transport.where(path), said)
 
-    def _clock(self, headers: Mapping[str, str]) -> datetime:
-        """The server's clock by its answer, or this machine's if the answer has no date."""
-        now = header_instant(headers, "Date")
-        if now is None and not self._warned_of_clock:
+    def _clocks(self, exchange: Exchange) -> tuple[datetime, timedelta | None]:
+        """The earlier clock, and the skew, as `Response` has them."""
+        local, date = exchange.started, header_instant(exchange.response.headers, "Date")
+        if date is not None:
+            server = date - timedelta(seconds=exchange.seconds)
+            return min(server, local), server - local
+        if not self._warned_of_clock:
             self._warned_of_clock = True
             logger.warning("Callcap's answers have no Date: this machine's clock is used")
-        return now or datetime.now(UTC)
+        return local, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from singer_sdk.exceptions import FatalAPIError
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 TRANSIENT = frozenset({408, 425, 429, *range(500, 1000)})
 """HTTP codes after which the same request may succeed."""
@@ -22,6 +22,14 @@ class BadRequestError(FatalAPIError):
 
 class NoAccessError(FatalAPIError):
     """Callcap answered 403, or that an address has nothing: the key may not see it."""
+
+
+class GaveUpError(FatalAPIError):
+    """A request failed at each try, in a way that a narrower search may not."""
+
+
+class OutageError(RetriableAPIError):
+    """A try that any other request would have failed as well: no connection, or a rate limit."""
 
 
 class ForeignZoneError(FatalAPIError):

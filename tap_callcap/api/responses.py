@@ -24,7 +24,7 @@ from tap_callcap.records.shaper import decoded, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from zoneinfo import ZoneInfo
 
     from tap_callcap.records.shaper import Call
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class Page:
     """One page of a search.
 
-    `total_records` and `last_page` count the whole search. `clock` is when the request began or a
-    little earlier, UTC by the server's clock. `returned` is how many calls came: readers remove
-    calls from `calls`, so that a page is in memory no longer than needed.
+    `total_records` and `last_page` count the whole search. `clock` and `clock_skew` are those of
+    `Response`. `returned` is how many calls came: readers remove calls from `calls`, so that a page
+    is in memory no longer than needed.
     """
 
     number: int
@@ -44,6 +44,7 @@ class Page:
     total_records: int
     calls: list[Call]
     clock: datetime
+    clock_skew: timedelta | None = None
     returned: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,15 +64,21 @@ class NothingFound:
     code: int
     status: str
     clock: datetime
+    clock_skew: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer: HTTP code, decoded body (None without one), and the server's clock."""
+    """An answer: HTTP code, and decoded body (None without one).
+
+    `clock` is when the request began, UTC, by the server's clock or this machine's, whichever is
+    earlier. `clock_skew` is by how much the server's is ahead, None if the answer has no date.
+    """
 
     code: int
     body: JSON
     clock: datetime
+    clock_skew: timedelta | None = None
 
 
 def read_page(answer: Response, number: int) -> Page | NothingFound:
@@ -80,9 +87,10 @@ def read_page(answer: Response, number: int) -> Page | NothingFound:
     Raises:
         RetriableAPIError: If it contradicts itself or is not page `number`.
     """
+    clocks = answer.clock, answer.clock_skew
     if answer.code != HTTPStatus.OK:
         status = str(answer.body["status"]) if answer.body else ""
-        return NothingFound(answer.code, status, answer.clock)
+        return NothingFound(answer.code, status, *clocks)
     pagination = answer.body.get("pagination")
     if not isinstance(pagination, dict):
         msg = "the answer has no pagination"
@@ -91,11 +99,11 @@ def read_page(answer: Response, number: int) -> Page | NothingFound:
     calls = [calls] if isinstance(calls, dict) and calls else calls or []
     total, last_page = _count(pagination, "total_records"), _count(pagination, "last_page")
     if number > max(last_page, 1):
-        return NothingFound(answer.code, "success", answer.clock)
+        return NothingFound(answer.code, "success", *clocks)
     if not isinstance(calls, list):
         msg = "`call` is not a list"
     elif not total and not calls and last_page <= 1:
-        return Page(number, last_page, 0, [], answer.clock)  # then no other count matters
+        return Page(number, last_page, 0, [], *clocks)  # then no other count matters
     elif _count(pagination, "page") != number:
         msg = f"the answer is not page {number}"
     elif _count(pagination, "records_returned") != len(calls):
@@ -105,7 +113,7 @@ def read_page(answer: Response, number: int) -> Page | NothingFound:
     elif len(calls) > total:
         msg = f"page {number} holds more calls than the whole search"
     else:
-        return Page(number, last_page, total, calls, answer.clock)
+        return Page(number, last_page, total, calls, *clocks)
     raise RetriableAPIError(msg)
 
 

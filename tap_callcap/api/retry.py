@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import backoff
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_callcap.api.errors import GaveUpError, OutageError
 from tap_callcap.api.responses import header_instant
 from tap_callcap.instants import UTC
 
@@ -87,16 +89,25 @@ class RetryPolicy:
         self.requests = 0
         self.retries = 0  # those of the requests that repeat another one
 
-    def run(self, request: Callable[[], T], where: str, *, once: bool = False) -> T:
+    def run(
+        self,
+        request: Callable[[], T],
+        where: str,
+        *,
+        once: bool = False,
+        tries: int | None = None,
+    ) -> T:
         """Return what `request` returns, retrying it after each `RetriableAPIError`.
 
         Args:
             request: Makes one request; from any number of threads.
             where: Which request this is, for messages.
             once: Do not retry.
+            tries: Give up after so many; an `OutageError` does not count as one.
 
         Raises:
-            FatalAPIError: If the budget is spent.
+            GaveUpError: If the last of them failed, or the budget is spent.
+            FatalAPIError: If the budget is spent and the last failure was an `OutageError`.
         """
         starts: list[float] = []
 
@@ -107,14 +118,15 @@ class RetryPolicy:
                 self.retries += len(starts) > 1
             return request()
 
-        waits = partial(self._waits, where, starts, 0.0 if once else self._budget)
+        budget = 0.0 if once else self._budget
+        waits = partial(self._waits, where, starts, budget, tries or math.inf)
         retrying = backoff.on_exception(waits, RetriableAPIError, jitter=None, logger=None)
         result = retrying(attempt)()
         self._rate_limiter.speed_up()
         return result
 
     def _waits(
-        self, where: str, starts: list[float], budget: float
+        self, where: str, starts: list[float], budget: float, tries: float
     ) -> Generator[float, RetriableAPIError, None]:
         """Seconds to sleep before each retry, given the failure before it.
 
@@ -123,21 +135,21 @@ class RetryPolicy:
         failure = yield 0.0  # the first `send` starts the generator
         while True:
             failure.__traceback__ = None  # its frames would keep the answer in memory
-            tries = len(starts)
-            longest = min(2.0 ** min(tries - 1, 10), LONGEST_BACKOFF)
+            tried, is_outage = len(starts), isinstance(failure, OutageError)
+            tries -= not is_outage
+            longest = min(2.0 ** min(tried - 1, 10), LONGEST_BACKOFF)
             wait = longest / 2 + backoff.full_jitter(longest / 2)  # so that clients spread
             pause = max(wait, retry_after(getattr(failure.response, "headers", {})))
             elapsed = time.monotonic() - starts[0]
             code = getattr(failure.response, "status_code", None)
-            if elapsed + pause > budget:
-                msg = (
-                    f"{where} failed: {failure}. Gave up at try {tries} after "
-                    f"{elapsed:.0f} s: retry_minutes allows {budget:.0f} s"
-                    + (f", and Callcap asks to wait {pause:.0f} s" if pause > wait else "")
-                    + _ADVICE.get(code, "")
-                )
-                raise FatalAPIError(msg)
-            logger.warning("%s failed: %s. Try %d in %.1f s", where, failure, tries + 1, pause)
+            if tries <= 0 or elapsed + pause > budget:
+                msg = f"{where} failed: {failure}. Gave up at try {tried} after {elapsed:.0f} s"
+                if tries > 0:
+                    msg += f": retry_minutes allows {budget:.0f} s"
+                    msg += f", and Callcap asks to wait {pause:.0f} s" if pause > wait else ""
+                msg += _ADVICE.get(code, "")
+                raise (FatalAPIError if is_outage else GaveUpError)(msg)
+            logger.warning("%s failed: %s. Try %d in %.1f s", where, failure, tried + 1, pause)
             if code in SLOW_DOWN:
                 self._rate_limiter.slow_down(pause, starts[-1])
             failure = yield 0.0 if code in SLOW_DOWN else pause  # the rate limiter waits

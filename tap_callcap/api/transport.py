@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from http import client as http_client
 from http.cookiejar import DefaultCookiePolicy
 from io import BufferedReader, RawIOBase
@@ -22,12 +23,13 @@ import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from urllib3 import Timeout
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
 
-from tap_callcap.api.errors import TRANSIENT
+from tap_callcap.api.errors import TRANSIENT, OutageError
+from tap_callcap.instants import UTC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import timedelta
     from socket import socket
 
@@ -41,11 +43,20 @@ LARGEST_BODY = 64 * 2**20  # bytes; a page of 1,000 calls has about four million
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An answer and how long it took; the body may be cut where its code asks for a retry."""
+    """An answer, when it was asked for by this machine's clock, and how long it took.
+
+    The body may be cut where its code asks for a retry.
+    """
 
     response: requests.Response
     body: bytearray
+    started: datetime
     seconds: float
+
+
+def local_clock() -> datetime:
+    """Now by this machine's clock, in UTC."""
+    return datetime.now(UTC)
 
 
 class Transport:
@@ -55,12 +66,20 @@ class Transport:
         api_url: Base address.
         timeout: Limit of one whole exchange, body included.
         session: Makes the requests.
+        now: This machine's clock.
     """
 
-    def __init__(self, api_url: str, timeout: timedelta, session: requests.Session) -> None:
+    def __init__(
+        self,
+        api_url: str,
+        timeout: timedelta,
+        session: requests.Session,
+        now: Callable[[], datetime],
+    ) -> None:
         self._url = api_url.rstrip("/")
         self._timeout = timeout.total_seconds()
         self._session = session
+        self._now = now
 
     def where(self, path: str) -> str:
         """What messages call a request."""
@@ -73,7 +92,7 @@ class Transport:
             RetriableAPIError: If no whole answer came in time.
             FatalAPIError: If the request cannot be sent, or the answer is too large.
         """
-        started = time.monotonic()
+        started, start = self._now(), time.monotonic()
         timeout: Any = Timeout(self._timeout)  # in total, from connecting on
         response, body, error = None, bytearray(), None
         try:
@@ -86,7 +105,7 @@ class Transport:
                         break
         except (*TRANSPORT_ERRORS, OSError, ValueError) as caught:
             error = caught.with_traceback(None)  # its frames would keep the socket
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - start
         if len(body) > LARGEST_BODY:
             msg = (
                 f"{self.where(path)} failed: the answer is larger than {LARGEST_BODY >> 20} MiB: "
@@ -99,7 +118,7 @@ class Transport:
                 raise RetriableAPIError(msg)
             if response is None or error is not None:
                 raise _connection_error(error, self.where(path))
-        return Exchange(response, body, seconds)
+        return Exchange(response, body, started, seconds)
 
 
 def open_session(*, api_key: str, user_agent: str, connections: int) -> requests.Session:
@@ -141,7 +160,10 @@ def _connection_error(error: Exception | None, where: str) -> Exception:
         )
     else:
         through = " to the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
-        return RetriableAPIError(f"the connection{through} broke ({type(cause).__name__})")
+        kind = (
+            OutageError if through or isinstance(cause, NewConnectionError) else RetriableAPIError
+        )
+        return kind(f"the connection{through} broke ({type(cause).__name__})")
     return FatalAPIError(f"{where} failed: {why}")
 
 

@@ -144,14 +144,16 @@ def check(client: Client, settings: Settings, detail: str) -> str:
         FatalAPIError: If it cannot, with what to do.
     """
     first = ask_first(client, settings, detail, bookmark=None)
-    ahead = timedelta(seconds=round((first.clock - datetime.now(UTC)).total_seconds()))
+    skew = first.answer.clock_skew or timedelta(0)
+    ahead = timedelta(seconds=round(skew.total_seconds()))
     difference = "the same as"
     if ahead:
         direction = "ahead of" if ahead > timedelta(0) else "behind"
         difference = f"{duration_in_words(abs(ahead))} {direction}"
     if abs(ahead) > LARGEST_CLOCK_DIFFERENCE:
+        server = (datetime.now(UTC) + ahead).replace(microsecond=0)
         msg = (
-            f"Callcap's clock says {format_instant(first.clock.replace(microsecond=0))}, "
+            f"Callcap's clock says {format_instant(server)}, "
             f"{difference} this machine's: correct this machine's clock; if it is right, check "
             "whether a proxy on the way to api_url sends old answers"
         )

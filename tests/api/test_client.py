@@ -31,6 +31,11 @@ from tap_callcap.api.search import Search
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.fault_server import Act
+
+DATE, DATE_TEXT = datetime(2026, 11, 24, 10, tzinfo=UTC), "Tue, 24 Nov 2026 10:00:00 GMT"
+NOTHING = answer(404, '{"status": "nothing"}', {"Date": DATE_TEXT})
+
 
 @pytest.mark.parametrize(
     ("zone", "start", "end"),
@@ -223,16 +228,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FastTime:
 
 
 def test_the_servers_clock_is_before_the_search(clock: FastTime) -> None:
-    """The clock is the answer's Date less the time that the exchange took."""
+    """The server's clock is the answer's Date less the time that the exchange took."""
 
     def slow(*args: Any) -> bool:
         clock.sleep(2)
-        return good(headers={"Date": "Tue, 24 Nov 2026 10:00:00 GMT"})(*args)
+        return good(headers={"Date": DATE_TEXT})(*args)
 
     with FaultServer(slow) as server:
         page = page_of(client_of(server))
-    lead = datetime(2026, 11, 24, 10, tzinfo=UTC) - page.clock
+    lead = DATE - page.clock
     assert lead.total_seconds() == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(0), timedelta(hours=-3)], ids=str)
+@pytest.mark.parametrize("act", [good(headers={"Date": DATE_TEXT}), NOTHING], ids=["200", "404"])
+def test_the_earlier_clock_counts(ahead: timedelta, act: Act) -> None:
+    """A clock that is ahead makes nobody skip calls; the answer tells how far apart the two are."""
+    local = DATE - ahead
+    with FaultServer(act) as server:
+        found = ask(client_of(server, now=lambda: local))
+    assert found.clock_skew is not None
+    assert abs(found.clock - min(local, DATE)) < timedelta(seconds=1)
+    assert abs(found.clock_skew - ahead) < timedelta(seconds=1)
 
 
 @pytest.mark.usefixtures("clock")
@@ -241,7 +259,7 @@ def test_a_date_is_read_in_its_zone(text: str) -> None:
     """A Date with an offset keeps to it; one without means UTC, not this machine's zone."""
     with FaultServer(good(headers={"Date": text})) as server:
         page = page_of(client_of(server))
-    assert abs(page.clock - datetime(2026, 11, 24, 10, tzinfo=UTC)) < timedelta(seconds=1)
+    assert abs(page.clock - DATE) < timedelta(seconds=1)
 
 
 @pytest.mark.usefixtures("clock")
@@ -251,10 +269,9 @@ def test_without_a_date_this_machines_clock_serves(
 ) -> None:
     """Where an answer has no readable Date, the clock is this machine's, and that is said once."""
     with FaultServer(after=good(headers={"Date": text})) as server:
-        client = client_of(server)
-        before = datetime.now(UTC)
-        clocks = [page_of(client).clock for _ in range(2)]
-    assert before - timedelta(seconds=1) < clocks[0] < clocks[1] < datetime.now(UTC)
+        client = client_of(server, now=lambda: DATE)
+        pages = [page_of(client) for _ in range(2)]
+    assert {(page.clock, page.clock_skew) for page in pages} == {(DATE, None)}
     assert [line.getMessage() for line in caplog.records] == [
         "Callcap's answers have no Date: this machine's clock is used"
     ]

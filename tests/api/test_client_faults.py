@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -15,7 +16,9 @@ from singer_sdk.exceptions import FatalAPIError
 
 from support.asking import (
     KEY,
+    SEARCH,
     UTC,
+    WINDOW,
     ask,
     assert_nothing_leaks,
     client_of,
@@ -26,6 +29,7 @@ from support.asking import (
 from support.fast_time import FastTime, fast_time
 from support.fault_server import FAULTS, SLOW_FAULTS, TOO_LONG, FaultServer, answer, good, head
 from tap_callcap.api import transport
+from tap_callcap.api.errors import GaveUpError
 from tap_callcap.api.retry import LONGEST_BACKOFF, LONGEST_INTERVAL, RateLimiter
 
 if TYPE_CHECKING:
@@ -130,6 +134,62 @@ def test_what_can_be_done_without_is_asked_for_once(fast: FastTime) -> None:
             client.accounts(once=True)
     assert len(server.seen) == 1
     assert fast.slept == []
+
+
+GIVES_UP = {
+    name: act
+    for name, act in FAULTS.items()
+    if name != "429"  # which says nothing about this request
+} | {"contradiction": answer(200, '{"status": "success", "search": {"timezone": "UTC"}}')}
+
+
+@pytest.mark.parametrize("act", GIVES_UP.values(), ids=GIVES_UP)
+def test_a_few_tries_can_be_all(act: Act, fast: FastTime) -> None:
+    """A request that keeps failing is given up after so many tries, long before the budget ends."""
+    with FaultServer(after=act) as server:
+        client = client_of(server, retry_budget=timedelta(hours=1))
+        with pytest.raises(GaveUpError) as caught:
+            client.calls(SEARCH, WINDOW, 1, tries=2)
+    assert re.match(
+        r"GET /v2/get/calls/ failed: .*\. Gave up at try 2 after \d s", str(caught.value)
+    )
+    assert "retry_minutes" not in str(caught.value)
+    assert len(fast.slept) == 1
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_request_that_was_given_up_can_hang() -> None:
+    """An answer that does not come in time is a try as any other."""
+    with FaultServer(after=SLOW_FAULTS["hang"]) as server:
+        client = client_of(server, **settings_for("hang", 10))
+        with pytest.raises(GaveUpError, match="Gave up at try 2"):
+            client.calls(SEARCH, WINDOW, 1, tries=2)
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_rate_limit_is_no_try() -> None:
+    """A refusal that any request would have met says nothing about this one."""
+    limits = [answer(429), refusal(503, "7"), refusal(429, "7")]
+    with FaultServer(answer(500), *limits, answer(500), answer(500)) as server:
+        client = client_of(server, retry_budget=timedelta(hours=1))
+        with pytest.raises(GaveUpError, match="Gave up at try 6"):
+            client.calls(SEARCH, WINDOW, 1, tries=3)
+    with FaultServer(after=answer(429)) as server:
+        client = client_of(server, retry_budget=timedelta(minutes=1))
+        with pytest.raises(FatalAPIError, match="retry_minutes allows 60 s") as caught:
+            client.calls(SEARCH, WINDOW, 1, tries=2)
+    assert not isinstance(caught.value, GaveUpError)
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_server_that_cannot_be_reached_is_no_try() -> None:
+    """Where no connection is made, another search would fare no better."""
+    with FaultServer() as server:
+        pass
+    client = client_of(server, retry_budget=timedelta(minutes=1))
+    with pytest.raises(FatalAPIError, match="retry_minutes allows 60 s") as caught:
+        client.calls(SEARCH, WINDOW, 1, tries=2)
+    assert not isinstance(caught.value, GaveUpError)
 
 
 def test_requests_and_retries_are_counted(fast: FastTime) -> None:

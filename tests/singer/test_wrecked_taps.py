@@ -32,8 +32,10 @@ NOW: datetime = BEGINNING
 class _ReadsOnePageOnly(DirectClient):
     """Believes that the first page is all there is."""
 
-    def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
-        page = super().calls(search, window, number)
+    def calls(
+        self, search: Search, window: Window, number: int, *, tries: int | None = None
+    ) -> Page | NothingFound:
+        page = super().calls(search, window, number, tries=tries)
         assert isinstance(page, Page)
         return replace(page, last_page=1, total_records=len(page.calls))
 

@@ -21,7 +21,7 @@ from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
 from tap_callcap.api.client import Client
-from tap_callcap.api.errors import BadRequestError
+from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import (
     NothingFound,
     Page,
@@ -99,13 +99,26 @@ class KillableWriter(GenericSingerWriter[str, Message]):
 
 
 class DirectClient(Client):
-    """The tap's client without HTTP: the same queries, the same reading of answers."""
+    """The tap's client without HTTP: the same queries, the same reading of answers.
 
-    def __init__(self, callcap: Callcap) -> None:  # without what only HTTP needs
+    `now` is this machine's clock; by default it is right.
+    """
+
+    def __init__(  # without what only HTTP needs
+        self, callcap: Callcap, now: Callable[[], datetime] | None = None
+    ) -> None:
         self._callcap = callcap
+        self._now = now or callcap.now
         self._retry_policy = RetryPolicy(timedelta(0), None)  # counts requests, and no retries
 
-    def calls(self, search: Search, window: Window, number: int) -> Page | NothingFound:
+    def calls(
+        self,
+        search: Search,
+        window: Window,
+        number: int,
+        *,
+        tries: int | None = None,  # noqa: ARG002 - its own few tries
+    ) -> Page | NothingFound:
         """Ask for a page; an answer that is broken or contradicts itself is asked for again."""
         for _ in range(3):
             answer = self._answer("/v2/get/calls/", search.params(window, number))
@@ -116,7 +129,7 @@ class DirectClient(Client):
                     check_zone(answer.body, search.zone)
                 return read_page(answer, number)
         msg = "the answers contradict themselves"
-        raise FatalAPIError(msg)
+        raise GaveUpError(msg)
 
     def accounts(self, *, once: bool = False) -> tuple[str, ...]:  # noqa: ARG002 - it never tries again
         """Ids of the accounts that the key sees."""
@@ -148,7 +161,8 @@ class DirectClient(Client):
             msg = "Callcap answered 400"
             raise BadRequestError(msg)
         body = decode_answer(answer.body, None) if answer.body else None
-        return Response(answer.status, body, self._callcap.now())
+        server, local = self._callcap.now(), self._now()
+        return Response(answer.status, body, min(server, local), server - local)
 
 
 @dataclass
