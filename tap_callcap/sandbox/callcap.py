@@ -258,7 +258,7 @@ class Callcap:
     def _visible_at(self, now: datetime, age: timedelta = timedelta(0)) -> datetime | None:
         """Return the time whose versions are visible at `now`; None for the newest versions."""
         delay = self.switches.visible_after + age
-        return now - delay if delay > timedelta(0) else None
+        return now - delay if delay else None
 
     def _selected(self, search: Search, visible_at: datetime | None) -> list[Call]:
         """Return the calls of a search in their order; recent results are cached."""

@@ -49,7 +49,6 @@ DETAILS: Final = {
 """The fields that each word of `detail` adds to the basic ones."""
 
 _DAY = timedelta(days=1)
-_SECOND = timedelta(seconds=1)
 MAX_SHOW = 1000  # calls a page
 
 PARAMETERS: Final = frozenset(
@@ -148,8 +147,7 @@ def _fails(days: float, modified: Span, switches: Switches) -> bool:
     longest = switches.wide_search_fails_after
     if longest is not None and days > longest / _DAY:
         return True
-    minutes = (minute.replace(second=0) for minute in switches.broken_minutes)
-    return any(minute in modified or minute + 59 * _SECOND in modified for minute in minutes)
+    return any(minute in modified for minute in switches.broken_minutes)
 
 
 def check_known(params: Mapping[str, str], known: frozenset[str], switches: Switches) -> None:
