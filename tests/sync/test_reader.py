@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import weakref
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from singer_sdk.exceptions import FatalAPIError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+AUTUMN = datetime(2026, 11, 1, 7, 0, tzinfo=UTC)  # US/Central: 02:00 becomes 01:00 again
 
 
 def versions_of(*ids: str) -> list[Version]:
@@ -204,17 +207,18 @@ def decode(raw: Any) -> tuple[Version, Any]:
     return (raw["call_id"], format_instant(raw["last_modified"])), raw["call_id"]
 
 
-def reader_of(
+def reader_of(  # noqa: PLR0913 - all that a reader is given
     book: Callable[[Window, int, int], SearchAnswer],
     *,
     page_size: int = 10,
     minutes: int = 60,
     settled: int = 600,
+    concurrency: int = 1,
     check_alive: Callable[[], object] = lambda: None,
 ) -> Reader:
     """A reader of so many minutes from noon on, settled up to so many."""
     span = Range(NOON, NOON + minutes * MINUTE, NOON + settled * MINUTE, UTC)
-    pages = Pages(book, 1, check_alive)
+    pages = Pages(book, concurrency, check_alive)
     return Reader(pages, span, decode=decode, page_size=page_size)
 
 
@@ -297,6 +301,45 @@ def test_a_refused_window_is_halved_and_none_is_longer_after_it() -> None:
     assert minutes_of(window for window, _, _ in book.asked) == [(0, 40), *windows]
 
 
+def test_parts_that_wait_outlast_a_refusal() -> None:
+    """Where the API refuses a part of a window, the parts behind it are still read."""
+    book = Book(calls_at(*range(0, 3600, 20)))
+
+    def refuse() -> None:
+        if len(book.asked) == 2:
+            book.longest = 10 * MINUTE
+
+    book.before_answer = refuse
+    ids, windows = read_all(reader_of(book, page_size=5), 60)
+    assert sorted(ids) == sorted(book.calls)
+    assert windows[0][0] == 0
+    assert windows[-1][1] == 60
+
+
+@pytest.mark.parametrize(
+    "why", ["refused", "round total", "not proven", "many pages", "newer", "partly newer"]
+)
+def test_no_window_is_cut_inside_a_repeated_hour(why: str) -> None:
+    """Its times have two meanings, so it is read at once, whatever there is to cut a window for."""
+    hours = timedelta(hours=2)
+    count = 500 if why == "round total" else 31 if why == "many pages" else 20
+    book = Book({f"{n:05}": AUTUMN - hours + 2 * hours * n / count for n in range(count)})
+    settled = {"newer": -hours, "partly newer": timedelta()}.get(why, 10 * hours)
+    page_size = {"many pages": 1, "newer": 15, "partly newer": 15}.get(why, 10)
+    span = Range(AUTUMN - hours, AUTUMN + hours, AUTUMN + settled, ZoneInfo("US/Central"))
+    if why == "refused":
+        book.longest = 1.6 * hours
+    search = repeating(book, until=5) if why == "not proven" else book
+    pages = Pages(search, 1, lambda: None)
+    reader = Reader(pages, span, decode=decode, page_size=page_size)
+    events = reader.read(Window(span.start, span.upper))
+    windows = [event.window for event in events if isinstance(event, Whole)]
+    assert windows[-1].end == span.upper
+    assert len(windows) > 1
+    for window in windows + [window for window, _, _ in book.asked]:
+        assert not AUTUMN - hours / 2 < window.end < AUTUMN + hours / 2
+
+
 def test_a_refused_minute_ends_the_run() -> None:
     """A window that cannot be cut is not given up in silence."""
     book = Book({})
@@ -309,10 +352,10 @@ def test_a_refused_minute_ends_the_run() -> None:
 @pytest.mark.parametrize(
     ("calls", "windows"),
     [
-        (499, [(0, 2)]),
-        (500, [(0, 1), (1, 2)]),
-        (501, [(0, 2)]),
-        (1000, [(0, 1), (1, 2)]),
+        (499, [(0, 6)]),
+        (500, [(0, 3), (3, 6)]),
+        (501, [(0, 6)]),
+        (1000, [(0, 3), (3, 6)]),
     ],
     ids=str,
 )
@@ -320,8 +363,8 @@ def test_a_round_total_is_not_believed_of_what_can_be_cut(
     calls: int, windows: list[tuple[int, int]]
 ) -> None:
     """An API that counts no further than it shows does not hide calls of a long window."""
-    book = Book(calls_at(*(n % 50 for n in range(calls))))
-    assert read_all(reader_of(book, page_size=2000, minutes=2), 2)[1] == windows
+    book = Book(calls_at(*(360 * n / calls for n in range(calls))))
+    assert read_all(reader_of(book, page_size=2000, minutes=6), 6)[1] == windows
 
 
 def test_a_window_that_is_partly_settled_is_cut_where_that_ends() -> None:
@@ -346,6 +389,23 @@ def test_a_newer_minute_of_more_than_a_page_ends_the_reading() -> None:
     assert book.numbers == [1]
 
 
+def test_a_newer_minute_of_a_round_total_ends_the_reading_too() -> None:
+    """What cannot be cut is not read page by page while calls still come, however round it is."""
+    book = Book(calls_at(*(n % 50 for n in range(500))))
+    assert read_all(reader_of(book, page_size=100, minutes=10, settled=0), 1) == ([], [])
+    assert book.numbers == [1]
+
+
+def test_a_window_before_a_repeated_hour_is_newer_until_its_second_pass() -> None:
+    """Its end may mean the second 01:00, so calls may still come: no page 2 is asked for."""
+    border = AUTUMN - timedelta(hours=1)
+    book = Book({f"{n:05}": border - n * MINUTE for n in range(20)})
+    span = Range(border - 20 * MINUTE, border, AUTUMN - 30 * MINUTE, ZoneInfo("US/Central"))
+    reader = Reader(Pages(book, 1, lambda: None), span, decode=decode, page_size=10)
+    assert any(isinstance(event, Whole) for event in reader.read(Window(span.start, span.upper)))
+    assert set(book.numbers) == {1}
+
+
 def test_a_newer_window_is_cut_by_its_total() -> None:
     """Into as many parts as seven tenths of a page go into what it holds."""
     book = Book(calls_at(*range(0, 1200, 60), 1190))  # 21 calls: three times seven
@@ -353,6 +413,16 @@ def test_a_newer_window_is_cut_by_its_total() -> None:
     assert minutes_of([book.asked[1][0]]) == [(0, 6)]
     book = Book(calls_at(*range(0, 1200, 60), 1190, 1191))
     read_all(reader_of(book, minutes=20, settled=0), 20)
+    assert minutes_of([book.asked[1][0]]) == [(0, 5)]
+
+
+def test_a_newer_window_of_little_more_than_a_page_is_cut_in_two() -> None:
+    """Also where pages hold a single call, of which seven tenths are none."""
+    book = Book(calls_at(*range(0, 1100, 100)))
+    read_all(reader_of(book, minutes=20, settled=0), 20)
+    assert minutes_of([book.asked[1][0]]) == [(0, 10)]
+    book = Book(calls_at(*range(0, 1200, 300)))
+    read_all(reader_of(book, page_size=1, minutes=20, settled=0), 20)
     assert minutes_of([book.asked[1][0]]) == [(0, 5)]
 
 
@@ -545,3 +615,86 @@ def test_an_empty_window_is_believed_when_all_answers_say_so(
     assert {number for _, number in asked} == {1}
     assert minutes_of(window for window, _ in asked[:2]) == [(0, 1)] * min(2, len(answers))
     assert all(window.end < NOON - timedelta(days=9000) for window, _ in asked[2:])
+
+
+# What is asked for ahead of need.
+
+
+def asked_until(event_count: int, book: Book, reader: Reader, length: int = 10) -> str:
+    """What was asked for when so many events have come: where windows begin, and page numbers."""
+    events = reader.read(Window(NOON, NOON + length * MINUTE))
+    for _ in range(event_count):
+        next(events)
+    starts = minutes_of(window for window, _, _ in book.asked)
+    return " ".join(f"{start}:{n}" for (start, _), n in zip(starts, book.numbers, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "event_count", "asked"),
+    [
+        (1, 1, "0:1 10:1 0:2"),
+        (1, 4, "0:1 10:1 0:2 0:3 0:4 30:1"),
+        (2, 1, "0:1 10:1 0:2 0:3 0:4"),
+        (2, 3, "0:1 10:1 0:2 0:3 0:4 30:1 10:2"),
+        (4, 1, "0:1 10:1 0:2 0:3 0:4 30:1 10:2 10:3 10:4"),
+        (4, 7, "0:1 10:1 0:2 0:3 0:4 30:1 10:2 10:3 10:4 10:5 10:6 10:7 30:2 30:3"),
+    ],
+)
+def test_pages_are_asked_for_ahead_of_need(concurrency: int, event_count: int, asked: str) -> None:
+    """The first page of the next window, then the other pages of this one, twice `concurrency`."""
+    book = Book(calls_at(*range(0, 3600, 20)))
+    assert asked_until(event_count, book, reader_of(book, concurrency=concurrency)) == asked
+
+
+def test_parts_that_wait_are_asked_for_ahead_of_need() -> None:
+    """After a window was cut, its next part is what comes next."""
+    book = Book(calls_at(*range(0, 3600, 20)))
+    book.longest = 10 * MINUTE
+    asked = asked_until(7, book, reader_of(book, concurrency=2), 20)
+    assert asked == "0:1 0:1 10:1 0:2 0:3 0:4 20:1 10:2 10:3 10:4 30:1"
+
+
+def test_nothing_is_asked_for_behind_what_will_be_cut() -> None:
+    """A newer window of many pages is not read as it is, so its pages are not asked for."""
+    book = Book(calls_at(*range(0, 3600, 60)))
+    asked = asked_until(4, book, reader_of(book, concurrency=4, settled=20), 20)
+    assert asked == "0:1 20:1 0:2 0:3"
+
+
+def test_a_refusal_ahead_of_need_does_not_touch_the_window_in_hand() -> None:
+    """It counts once that window is read."""
+    book = Book(calls_at(*range(0, 3600, 20)))
+    book.longest = 10 * MINUTE
+    asked = asked_until(7, book, reader_of(book, concurrency=2))
+    assert asked == "0:1 10:1 0:2 0:3 0:4 10:1 20:1 10:2 10:3 10:4 30:1"
+
+
+class Late(Future[Any]):
+    """An answer that comes when somebody waits for it."""
+
+    def __init__(self, job: Callable[[], Any]) -> None:
+        super().__init__()
+        self._job = job
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Run the job, and return what it returns."""
+        if not self.done():
+            self.set_result(self._job())
+        return super().result(timeout)
+
+
+def test_nothing_is_asked_for_before_it_is_known_what_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which window follows depends on the first page of this one, which must have come."""
+    submitted: list[Late] = []
+
+    def submit(_: Workers, job: Callable[[], Any]) -> Late:
+        submitted.append(Late(job))
+        return submitted[-1]
+
+    monkeypatch.setattr(Workers, "submit", submit)
+    book = Book(calls_at(*range(0, 3600, 20)))
+    events = reader_of(book, concurrency=4).read(Window(NOON, NOON + 10 * MINUTE))
+    counts = [len(submitted) for _ in events]
+    assert counts[:6] == [5, 5, 5, 5, 5, 12]
