@@ -87,8 +87,8 @@ SETTINGS: JSONSchema = th.PropertiesList(
         default=10,
         title="Lookback",
         description=(
-            "Each run reads again this many minutes before its bookmark. Increase it if edits "
-            "become visible in the API later than that."
+            "Number of minutes before the bookmark that each run reads again. Increase it if "
+            "Callcap shows edits later than that."
         ),
     ),
     th.Property(
@@ -97,8 +97,8 @@ SETTINGS: JSONSchema = th.PropertiesList(
         default=1,
         title="Lag",
         description=(
-            "Skip the last minutes before now; the next run reads them. Increase it if calls "
-            "become visible in the API later than that."
+            "Skip the last N minutes, because Callcap may show changes late; the next run reads "
+            "them."
         ),
     ),
     th.Property(
@@ -181,8 +181,8 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.ArrayType(th.StringType),
         title="Hashed fields",
         description=(
-            "Paths of text fields of calls whose values are replaced by hashes (HMAC-SHA-256 with "
-            "hash_key). Equal values have equal hashes. See SECURITY.md."
+            "Paths of text fields of calls whose values are replaced by tokens (HMAC-SHA-256 with "
+            "hash_key). Equal values have equal tokens. See SECURITY.md."
         ),
         examples=[["caller.caller_id", "caller.name", "summaries[].text"]],
     ),
@@ -193,7 +193,7 @@ SETTINGS: JSONSchema = th.PropertiesList(
         title="Hash key",
         description=(
             "Secret key for hash_fields. Use a long random text, and keep it: with another key all "
-            "hashes change."
+            "tokens change."
         ),
         examples=["what openssl rand -hex 32 prints"],
     ),

@@ -227,10 +227,10 @@ WRONG: list[tuple[str, object, str]] = [
     (
         "hash_fields",
         ["notes", "caller.nam"],
-        "has 'caller.nam', which is no field: did you mean caller.name?",
+        "names 'caller.nam', which is not a field: did you mean caller.name?",
     ),
-    ("hash_fields", ["call_id"], "has 'call_id', which is a key"),
-    ("hash_fields", ["duration"], "has 'duration', which is no text"),
+    ("hash_fields", ["call_id"], "names 'call_id', which is a key and cannot be hashed"),
+    ("hash_fields", ["duration"], "names 'duration', which is not a text field"),
     ("hash_key", "", "must not be empty"),
     ("hash_key", 5, "must be of type string"),
     ("flattening_enabled", "canary", "must be of type boolean"),

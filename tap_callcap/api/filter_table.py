@@ -184,13 +184,13 @@ FILTERS: dict[str, Filter] = {
 }
 
 NOT_FILTERS = {
-    "search_last_modified_start": "set start_date instead",
-    "search_last_modified_end": "set end_date instead",
-    "search_timezone": "set timezone instead",
-    "call_id": "set call_ids instead",
+    "search_last_modified_start": "use start_date instead",
+    "search_last_modified_end": "use end_date instead",
+    "search_timezone": "use timezone instead",
+    "call_id": "use call_ids instead",
     "order": "the order of records is fixed",
     "page": "every page is read",
-    "show": "set page_size instead",
+    "show": "use page_size instead",
     "detail": "select properties in the catalog instead",
 }
 """The search parameters that the tap sets itself, and what to do instead."""

@@ -56,7 +56,7 @@ def demand(name: str) -> str:
 def unknown(name: str) -> str:
     """The error for a name that is no filter."""
     if name in NOT_FILTERS:
-        return f"is set by the tap itself: {NOT_FILTERS[name]}"
+        return f"is set by the tap: {NOT_FILTERS[name]}"
     near = get_close_matches(name, FILTERS, n=1)
     hint = f"did you mean {near[0]}?" if near else "--about lists all filters"
     return f"is unknown: {hint}"

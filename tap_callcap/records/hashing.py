@@ -49,7 +49,7 @@ class Hashing:
         """`shape` with tokens in place of those fields.
 
         Raises:
-            ConfigurationError: If one of them is no text in it.
+            ConfigurationError: If one of them is not a text field of it.
         """
         return self._object(shape, "")
 
@@ -68,7 +68,10 @@ class Hashing:
                 return Array(self._shape(items, f"{path}[]"))
             case Leaf(kind, coerce) if path in self.paths:
                 if kind not in OF_TEXT:
-                    msg = f"Setting hash_fields has {path}, which is no text in the catalog"
+                    msg = (
+                        f"Setting hash_fields names {path}, which is not a text field in the "
+                        "catalog"
+                    )
                     raise ConfigurationError(msg)
                 return Leaf(HASHED, self._hashed(coerce, path in TELEPHONE_NUMBERS))
         return shape
@@ -118,11 +121,11 @@ def problem_with(path: str, schema: JSONSchema) -> str | None:
     if path not in kinds:
         near = get_close_matches(path, kinds, n=1)
         hint = f"did you mean {near[0]}?" if near else "see the paths in --discover"
-        return f"has {path!r}, which is no field: {hint}"
+        return f"names {path!r}, which is not a field: {hint}"
     if path in schema["required"]:
-        return f"has {path!r}, which is a key"
+        return f"names {path!r}, which is a key and cannot be hashed"
     if kinds[path] not in OF_TEXT:
-        return f"has {path!r}, which is no text"
+        return f"names {path!r}, which is not a text field"
     return None
 
 

@@ -22,8 +22,5 @@ def load_schema(name: str) -> JSONSchema:
         if file.is_file():
             schema: JSONSchema = json.loads(file.read_text(encoding="utf-8"))
             return schema
-    msg = (
-        f"There is no schemas/{name}.json in or beside the package tap_callcap: "
-        "its installation is not whole, install it again"
-    )
+    msg = f"schemas/{name}.json is missing: the installation is incomplete: reinstall tap-callcap"
     raise FileNotFoundError(msg)

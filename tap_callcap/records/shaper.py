@@ -135,7 +135,7 @@ class Shaper:
         """The version of a call as the API sends it, and the decoded call, perhaps its record.
 
         Raises:
-            UnreadableError: If it is no JSON, nested too deep, or has no version.
+            UnreadableError: If it is not valid JSON, is nested too deeply, or has no version.
         """
         if self._has_version and isinstance(call, msgspec.Raw):
             try:
@@ -157,7 +157,7 @@ class Shaper:
         """The record of a decoded call: every selected property is in it.
 
         Raises:
-            FatalAPIError: If it is nested too deep to be written.
+            FatalAPIError: If it is nested too deeply to be written.
         """
         if isinstance(call, msgspec.Struct):
             return to_builtins(call, builtin_types=(Decimal,)) if self._as_dict else call
@@ -165,7 +165,7 @@ class Shaper:
             record = self._convert(call, "", self._extra)
             extra = self._extra.take()
         except RecursionError:
-            msg = "Callcap sent a call with a value that is nested too deep to be written"
+            msg = "Callcap sent a call with a value that is nested too deeply to be written"
             raise FatalAPIError(msg) from None
         if self._has_extra:
             record[EXTRA] = extra
@@ -176,14 +176,14 @@ def decoded(call: Call) -> JSON:
     """A call as the API sends it, decoded to JSON.
 
     Raises:
-        UnreadableError: If it is no JSON, or nested too deep.
+        UnreadableError: If it is not valid JSON, or is nested too deeply.
     """
     if not isinstance(call, msgspec.Raw):
         return call
     try:
         return decode_json(bytes(call))
     except (ValueError, RecursionError):
-        msg = "a call is no JSON, or nested too deep"
+        msg = "a call is not valid JSON, or is nested too deeply"
         raise UnreadableError(msg) from None
 
 

@@ -150,7 +150,7 @@ def test_a_wrong_filter_is_one_line_that_says_what_it_must_be(name: str) -> None
         ("divisions", "is unknown: did you mean division_id?"),
         ("qqqq", "is unknown: --about lists all filters"),
         ("a\nb", "is unknown: --about lists all filters"),
-        *((name, f"is set by the tap itself: {remedy}") for name, remedy in NOT_FILTERS.items()),
+        *((name, f"is set by the tap: {remedy}") for name, remedy in NOT_FILTERS.items()),
     ],
 )
 def test_a_name_that_is_no_filter_is_one_line(name: str, problem: str) -> None:

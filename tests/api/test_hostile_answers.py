@@ -78,14 +78,14 @@ def test_a_value_nested_too_deep_is_an_error(depth: int) -> None:
         value = {"a": value}
     call = {"call_id": "9", "last_modified": "2021-11-01 19:10:46", "odd": value}
     shape = Shaper(load_schema("calls"), UTC, print)
-    with pytest.raises(FatalAPIError, match="nested too deep to be written"):
+    with pytest.raises(FatalAPIError, match="nested too deeply to be written"):
         shape(call)
 
 
 def test_a_call_nested_too_deep_is_an_error() -> None:
     """What the decoder does not take makes a call unreadable."""
     call = msgspec.Raw(b'{"call_id":"9","call_id":%b}' % nested(100_000))
-    with pytest.raises(UnreadableError, match="nested too deep"):
+    with pytest.raises(UnreadableError, match="nested too deeply"):
         Shaper(load_schema("calls"), UTC, print).decode(call)
 
 

@@ -201,16 +201,16 @@ def test_an_unknown_name_is_not_known_to_be_hashed() -> None:
         ("scorecards[].results[].answers[].entry", None),
         ("accounts.campaign.line_memo", None),
         ("demographics.person", None),
-        ("caller.callerid", "no field: did you mean caller.caller_id?"),
-        ("summaries.text", "no field: did you mean summaries[].text?"),
-        ("caller", "no field: did you mean"),
-        ("", "no field: see the paths in --discover"),
-        ("_extra", "no field"),
-        ("call_id", "which is a key"),
-        ("last_modified", "which is a key"),
-        ("start_datetime", "which is no text"),
-        ("duration", "which is no text"),
-        ("sentiment.satisfied", "which is no text"),
+        ("caller.callerid", "not a field: did you mean caller.caller_id?"),
+        ("summaries.text", "not a field: did you mean summaries[].text?"),
+        ("caller", "not a field: did you mean"),
+        ("", "not a field: see the paths in --discover"),
+        ("_extra", "not a field"),
+        ("call_id", "which is a key and cannot be hashed"),
+        ("last_modified", "which is a key and cannot be hashed"),
+        ("start_datetime", "which is not a text field"),
+        ("duration", "which is not a text field"),
+        ("sentiment.satisfied", "which is not a text field"),
     ],
 )
 def test_only_text_fields_can_be_hashed(path: str, problem: str | None) -> None:
@@ -223,7 +223,9 @@ def test_a_field_that_the_catalog_retypes_cannot_be_hashed() -> None:
     """A token where the catalog promises a number would be refused by the target."""
     retyped = deepcopy(SCHEMA)
     retyped["properties"]["dtmf"]["type"] = ["integer", "null"]
-    with pytest.raises(ConfigurationError, match="hash_fields has dtmf, which is no text"):
+    with pytest.raises(
+        ConfigurationError, match="hash_fields names dtmf, which is not a text field"
+    ):
         Shaper(retyped, UTC, print, hashing=Hashing(frozenset({"dtmf"}), KEY))
 
 
