@@ -19,8 +19,7 @@ Breadcrumb: TypeAlias = tuple[str, ...]
 
 EXTRA = "_extra"
 ABSENT: dict[str, JSON] = {}
-"""An absent object in a record. Never null: targets that flatten records themselves (CSV, Parquet)
-fail on a null object. An object of nulls, which is as good, makes the output a fifth larger."""
+"""An absent object in a record: not null, on which target-csv fails where it flattens records."""
 API_NAMES = {"line_memo": "line-memo"}  # BigQuery's writer cannot build a column with a hyphen
 
 

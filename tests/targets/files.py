@@ -34,9 +34,11 @@ class JSONLines(Loader):
         return {"destination_path": str(self.folder), "do_timestamp_file": False}
 
     def rows(self) -> list[Row]:
-        """Return the lines of the file."""
+        """Return the lines of the file, with null for columns that a line lacks."""
         lines = (self.folder / "calls.jsonl").read_text("utf-8").split("\n")
-        return [json.loads(line, parse_float=Decimal) for line in lines if line]
+        rows = [json.loads(line, parse_float=Decimal) for line in lines if line]
+        columns = dict.fromkeys(name for row in rows for name in row)
+        return [columns | row for row in rows]
 
 
 class CSV(Loader):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_callcap.sandbox import VENDOR_EXAMPLE
 from targets.pipes import load
 from targets.truth import (
     SCHEMA,
@@ -52,6 +53,8 @@ def edit_all_kinds(sandbox: Sandbox) -> set[str]:
     for rings, call_id in enumerate(sorted(edited)):
         at = callcap.now().replace(microsecond=0) + timedelta(seconds=rings)
         callcap.book.edit(call_id, at=at, rings=rings)
+    at = callcap.now().replace(microsecond=0) + timedelta(seconds=len(edited))
+    callcap.book.edit(VENDOR_EXAMPLE["call_id"], at=at, caller=None, sentiment=None)
     callcap.advance(timedelta(hours=1), new_calls=3, edits=10)
     callcap.advance(timedelta(minutes=15))
     return edited
