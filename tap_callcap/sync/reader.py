@@ -259,14 +259,12 @@ class Reader:
         numbers = range(last_page, 0, -1)
         self._pages.follow(self._plan_pages(window, numbers), page_size)
         for number in numbers:
-            page = self._pages.page_or_none(window, number)
-            if page is None:
-                return all_versions, self._pages.first(window).last_page
+            page = self._pages.page_or_none(window, number) or self._pages.first(window)
             versions = yield from self._new_calls(window, page)
             all_versions += versions
             last_page = page.last_page
             proof.add(page, page_size, versions)
-            if proof.is_whole:
+            if proof.is_whole or page.number != number:
                 break
         return all_versions, last_page
 

@@ -170,7 +170,7 @@ class Book:
         self.deepest = 1000
         self.before_answer: Callable[[], object] = lambda: None
 
-    def __call__(self, window: Window, number: int, page_size: int) -> Page:
+    def __call__(self, window: Window, number: int, page_size: int) -> Any:
         """A page of the calls modified in the minutes that are asked for."""
         self.asked.append((window, number, page_size))
         self.before_answer()
@@ -186,7 +186,10 @@ class Book:
             {"call_id": call_id, "last_modified": self.calls[call_id]}
             for call_id in found[(number - 1) * page_size : number * page_size]
         ]
-        return Page(number, max(1, -(-len(found) // page_size)), len(found), rows, NOON)
+        last_page = max(1, -(-len(found) // page_size))
+        if number > last_page:
+            return NothingFound(200, "success", NOON)
+        return Page(number, last_page, len(found), rows, NOON)
 
     @property
     def numbers(self) -> list[int]:
@@ -299,21 +302,6 @@ def test_a_refused_window_is_halved_and_none_is_longer_after_it() -> None:
     assert ids == ["00000", "00001"]
     assert windows == [(0, 20), (20, 40), (40, 60)]
     assert minutes_of(window for window, _, _ in book.asked) == [(0, 40), *windows]
-
-
-def test_parts_that_wait_outlast_a_refusal() -> None:
-    """Where the API refuses a part of a window, the parts behind it are still read."""
-    book = Book(calls_at(*range(0, 3600, 20)))
-
-    def refuse() -> None:
-        if len(book.asked) == 2:
-            book.longest = 10 * MINUTE
-
-    book.before_answer = refuse
-    ids, windows = read_all(reader_of(book, page_size=5), 60)
-    assert sorted(ids) == sorted(book.calls)
-    assert windows[0][0] == 0
-    assert windows[-1][1] == 60
 
 
 @pytest.mark.parametrize(
@@ -435,6 +423,14 @@ def test_a_window_of_too_many_pages_is_cut(calls: int, part: int) -> None:
     assert windows[0] == (0, part)
 
 
+def test_the_parts_of_a_window_are_what_is_asked_for_next() -> None:
+    """They, and not what the density would suggest, also where that is ahead of need."""
+    book = Book(calls_at(*(n % 540 for n in range(301))))
+    _, windows = read_all(reader_of(book, minutes=10), 10)
+    assert windows == [(0, 3), (3, 6), (6, 10)]
+    assert set(minutes_of(window for window, _, _ in book.asked)) == {(0, 10), *windows}
+
+
 def test_pages_come_from_the_first_to_the_last() -> None:
     """A settled window is read page by page, each of them once, in few requests."""
     book = Book(calls_at(*range(35)))
@@ -458,7 +454,7 @@ def repeating(book: Book, until: int = 0) -> Callable[[Window, int, int], Page]:
     """The search of `book`, which shows a call again in place of another on pages above a size."""
 
     def search(window: Window, number: int, page_size: int) -> Page:
-        page = book(window, number, page_size)
+        page: Page = book(window, number, page_size)
         if page_size > until:
             again = {"call_id": "00000", "last_modified": NOON}
             page.calls = [again if row["call_id"] == "00010" else row for row in page.calls]
@@ -482,6 +478,27 @@ def test_a_lone_minute_is_read_backwards_by_smaller_and_smaller_pages() -> None:
     assert passes == expected
 
 
+def test_passes_with_pages_of_two_sizes_prove_a_minute_together() -> None:
+    """One of them shows the call that the other one does not."""
+    book = Book(calls_at(*range(35)))
+
+    def search(window: Window, number: int, page_size: int) -> Page:
+        """Show a call again in place of others, each of which shows on pages of one size."""
+        page: Page = book(window, number, page_size)
+        again = {"call_id": "00000", "last_modified": NOON}
+        hidden = {"00010": 9, "00020": 8}
+        page.calls = [
+            again if hidden.get(row["call_id"], page_size) != page_size else row
+            for row in page.calls
+        ]
+        return page
+
+    ids, windows = read_all(reader_of(search, minutes=1), 1)
+    assert sorted(ids) == sorted(book.calls)
+    assert windows == [(0, 1)]
+    assert sorted(set(book.sizes)) == [8, 9, 10]
+
+
 def test_a_minute_of_which_a_call_never_shows_is_believed_after_ten_passes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -502,7 +519,7 @@ def test_a_minute_that_never_stands_still_ends_the_run() -> None:
 
     def search(window: Window, number: int, page_size: int) -> Page:
         """Show now one call and now another in place of the one that never shows."""
-        page = book(window, number, page_size)
+        page: Page = book(window, number, page_size)
         again = {"call_id": f"0000{book.numbers.count(1) % 2}", "last_modified": NOON}
         page.calls = [again if row["call_id"] == "00010" else row for row in page.calls]
         return page
@@ -558,7 +575,7 @@ def test_a_row_that_cannot_be_read_ends_the_run() -> None:
     book.calls["00001"] = NOON
 
     def spoil(window: Window, number: int, page_size: int) -> Page:
-        page = book(window, number, page_size)
+        page: Page = book(window, number, page_size)
         page.calls[1]["last_modified"] = None
         return page
 
