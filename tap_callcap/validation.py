@@ -6,13 +6,16 @@ An error is one line that names the setting. It never shows a value: it may be t
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import re
 from datetime import MAXYEAR, MINYEAR, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from singer_sdk.plugin_base import JSONSchemaValidator
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
     from tap_callcap.records.schema import JSONSchema
 
+_QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
+
 
 def config_errors(config: dict[str, Any], schema: JSONSchema) -> list[str]:
     """The errors in `config`, one line each; defaults of `schema` are filled into it.
@@ -38,13 +43,34 @@ def config_errors(config: dict[str, Any], schema: JSONSchema) -> list[str]:
         config: The tap's configuration.
         schema: `SETTINGS` with the SDK's own settings added.
     """
-    lines: dict[str, str] = {}
-    for error in JSONSchemaValidator(schema).iter_errors(config):
+    lines = {
+        name: f"Setting {name} must not be in quotation marks, which docker --env-file keeps"
+        for name, value in config.items()
+        if name in schema["properties"] and isinstance(value, str) and _QUOTED.fullmatch(value)
+    }
+    for error in JSONSchemaValidator(_without_texts(schema)).iter_errors(config):
         for name, line in _schema_errors(error, schema):
             lines.setdefault(name, line)
-    return list(lines.values()) or [
-        f"Setting {name} {line}" for name, line in _value_errors(config)
-    ]
+    right = {name: value for name, value in config.items() if name not in lines}
+    if isinstance(filters := right.get("filters"), dict):
+        right["filters"] = {
+            name: value for name, value in filters.items() if f"filters.{name}" not in lines
+        }
+    for name, line in _value_errors(right):
+        lines.setdefault(name, f"Setting {name} {line}")
+    return list(lines.values())
+
+
+def _without_texts(part: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """`part` of a schema without texts among alternatives, as the SDK's own schema has them."""
+    if isinstance(part, list):
+        return [_without_texts(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    sound = {name: _without_texts(each) for name, each in part.items()}
+    if isinstance(alternatives := sound.get("anyOf"), list):
+        sound["anyOf"] = [each for each in alternatives if isinstance(each, dict)]
+    return sound
 
 
 def _schema_errors(error: ValidationError, schema: JSONSchema) -> Iterator[tuple[str, str]]:
@@ -56,9 +82,11 @@ def _schema_errors(error: ValidationError, schema: JSONSchema) -> Iterator[tuple
                 yield f"filters.{name}", f"Setting filters.{repr(name)[1:-1]} {unknown(name)}"
         case ["filters", str(name), *_]:
             yield f"filters.{name}", f"Setting filters.{name} {demand(name)}"
-        case [str(name), *_] as path:
-            place = repr(".".join(map(str, path)))[1:-1]  # a name in it may have a line break
-            yield name, f"Setting {place} {_requirement(error)}"
+        case [str(name), *_]:
+            error = _innermost(error)
+            place = ".".join(map(str, error.absolute_path))
+            # A name in it may have a line break.
+            yield name, f"Setting {repr(place)[1:-1]} {_requirement(error)}"
         case _ if error.validator == "required":
             for name in schema["required"]:
                 if name not in given:
@@ -72,12 +100,31 @@ def _schema_errors(error: ValidationError, schema: JSONSchema) -> Iterator[tuple
                 yield name, f"Setting {name!r} is unknown: {hint}"
 
 
+def _innermost(error: ValidationError) -> ValidationError:
+    """Of an error in all alternatives, that of the alternative that fits best."""
+    while error.context:
+        inner = max(error.context, key=lambda each: len(each.absolute_path))
+        if len(inner.absolute_path) == len(error.absolute_path):
+            break
+        error = inner
+    return error
+
+
 def _requirement(error: ValidationError) -> str:
     """What the schema requires of a value, in words."""
     wanted: Any = error.validator_value
+    if error.validator in {"anyOf", "oneOf"}:
+        return f"must be {' or '.join(dict.fromkeys(map(_alternative, wanted)))}"
     if error.validator == "type":
         kinds = [wanted] if isinstance(wanted, str) else wanted
-        return f"must be of type {' or '.join(kind for kind in kinds if kind != 'null')}"
+        line = f"must be of type {' or '.join(kind for kind in kinds if kind != 'null')}"
+        if "string" in kinds and isinstance(error.instance, (int, float, Decimal)):
+            return f"{line}: put the value in quotes"
+        if isinstance(error.instance, str) and not {"array", "object"}.isdisjoint(kinds):
+            schema: Any = error.schema
+            (example,) = schema.get("examples") or [{} if "object" in kinds else []]
+            return f"{line}, as JSON: such as {json.dumps(example)}"
+        return line
     return {
         "minimum": f"must be at least {wanted}",
         "exclusiveMinimum": f"must be more than {wanted}",
@@ -85,6 +132,14 @@ def _requirement(error: ValidationError) -> str:
         "minLength": "must not be empty",
         "enum": f"must be one of {wanted}",
     }.get(str(error.validator), "has a wrong value: see --about")
+
+
+def _alternative(schema: JSONSchema) -> str:
+    """One of the alternatives of a value, in words."""
+    if "const" in schema:
+        return str(schema["const"])
+    kinds = schema.get("type", "anything else")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
 def _value_errors(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -99,27 +154,35 @@ def _value_errors(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "requests_per_second": _number_error,
         "request_timeout_seconds": _number_error,
         "retry_minutes": _number_error,
+        "flattening_max_depth": _depth_error,
+        "flattening_max_key_length": _length_error,
         "user_agent": _header_error,
         "hash_fields": _fields_error,
     }
-    found = False
+    wrong = set()
     for name, check in checks.items():
         value = config.get(name)
         if value is not None and (line := check(value)):
-            found = True
+            wrong.add(name)
             yield name, line
     lag = timedelta(minutes=config.get("lag_minutes") or 0)
     for name, line in filter_problems(config.get("filters") or {}, lag):
         yield f"filters.{name}", line
-    if not found:
+    if wrong.isdisjoint({"start_date", "end_date"}):
         start, end = instant_of(config.get("start_date")), instant_of(config.get("end_date"))
         if start is not None and end is not None and start >= end:
             yield "start_date", "must be before end_date"
-        if config.get("hash_fields") and not config.get("hash_key"):
-            yield "hash_key", "is missing: hash_fields needs it"
+    if config.get("hash_fields") and not config.get("hash_key"):
+        yield "hash_key", "is missing: hash_fields needs it"
+    if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
+        yield "flattening_max_depth", "is missing: flattening_enabled needs it"
 
 
 def _key_error(key: str) -> str | None:
+    if key.strip() != key:
+        return "must not begin or end with white space or a line break"
+    if re.match(r"(authorization|bearer)\b", key, re.IGNORECASE):
+        return "must be the key alone, without Bearer before it: the tap adds that"
     if re.fullmatch(r"[\x21-\x7e]+", key):
         return None
     return "must have only ASCII characters, without spaces and line breaks"
@@ -147,6 +210,14 @@ def _number_error(value: float) -> str | None:
     return "must be a number" if math.isnan(value) else None  # which Python's JSON decoder accepts
 
 
+def _depth_error(value: float) -> str | None:
+    return "must be at least 0" if value < 0 else None
+
+
+def _length_error(value: float) -> str | None:
+    return "must be at least 1" if value < 1 else None
+
+
 def _instant_error(value: str) -> str | None:
     with contextlib.suppress(UnreadableError):
         instant = parse_instant(value, UTC)
@@ -159,7 +230,10 @@ def _zone_error(name: str) -> str | None:
     try:
         zone_of(name)
     except UnreadableError:
-        return "must be an IANA timezone, such as UTC or US/Central"
+        known = {each.casefold(): each for each in available_timezones()}
+        near = get_close_matches(name.casefold(), known, n=1, cutoff=0.75)
+        hint = f": did you mean {known[near[0]]}?" if near else ", such as UTC or US/Central"
+        return f"must be an IANA timezone{hint}"
     return None
 
 
@@ -169,15 +243,19 @@ def _url_error(url: str) -> str | None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "must be a valid URL, such as https://api.callcap.com/v2"
-    if parts.scheme not in {"https", "http"} or not host or not re.fullmatch(r"[\x21-\x7e]+", url):
-        return "must be a valid URL, such as https://api.callcap.com/v2"
-    if "@" in parts.netloc:
-        return "must not contain credentials: set api_key instead"
-    if "?" in url or "#" in url:
-        return "must not have a query or a fragment"
-    if parts.scheme == "http" and not _is_loopback(host):
-        return "must begin with https: plain http would send the key unencrypted"
-    return None
+    is_address = parts.scheme in {"https", "http"} and host and re.fullmatch(r"[\x21-\x7e]+", url)
+    end = re.search(r"/get(/(calls|accounts|callsurance)\b.*)?/?$", parts.path)
+    problems = (
+        (not is_address, "must be a valid URL, such as https://api.callcap.com/v2"),
+        ("@" in parts.netloc, "must not contain credentials: set api_key instead"),
+        ("?" in url or "#" in url, "must not have a query or a fragment"),
+        (end, "must end before /get, as in https://api.callcap.com/v2: the tap adds the rest"),
+        (
+            parts.scheme == "http" and not _is_loopback(host or ""),
+            "must begin with https: plain http would send the key unencrypted",
+        ),
+    )
+    return next((problem for is_wrong, problem in problems if is_wrong), None)
 
 
 def _is_loopback(host: str) -> bool:

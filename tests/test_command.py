@@ -152,7 +152,7 @@ def test_the_connection_test_says_what_it_proved(sandbox: Sandbox, tmp_path: Pat
     run = run_command("--test", folder=tmp_path, config=config_for(sandbox, page_size=100))
     assert run.code == 0, run.log
     assert "Callcap accepts the key and timezone UTC, and shows 100 of 250 calls on the" in run.log
-    assert re.search(r"first page; its clock is [+-][01] s from this machine's", run.log)
+    assert re.search(r"first page; its clock is .+ this machine's", run.log)
     assert run.messages == []
     assert len(sandbox.callcap.requests) == 2
 
@@ -190,7 +190,7 @@ def test_a_wrong_key_is_one_line(sandbox: Sandbox, tmp_path: Path, options: list
         ({"start_dat": "2024-01-01"}, "'start_dat' is unknown: did you mean start_date?"),
         ({"page_size": 5000}, "page_size must be at most 1000"),
         ({"timezone": "Mars/Olympus"}, "timezone must be an IANA timezone"),
-        ({"api_key": 77}, "api_key must be of type string"),
+        ({"api_key": 77}, "api_key must be of type string: put the value in quotes"),
         ({"api_url": "http://callcap.example/v2"}, "api_url must begin with https"),
         (
             {"start_date": "2025-01-01T00:00:00Z", "end_date": "2024-01-01T00:00:00Z"},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
 
@@ -129,21 +131,46 @@ def test_null_is_not_set() -> None:
 WRONG: list[tuple[str, object, str]] = [
     ("api_key", "", "must not be empty"),
     ("api_key", None, "must be of type string"),
-    ("api_key", 4711, "must be of type string"),
+    ("api_key", 4711, "must be of type string: put the value in quotes"),
+    ("api_key", Decimal("47.5"), "must be of type string: put the value in quotes"),
     *(
         (
             "api_key",
             key,
             "must have only ASCII characters, without spaces and line breaks",
         )
-        for key in ("canary\n", "canary x", "can\0ary", "canäry", "canary\u2028")
+        for key in ("canary x", "can\0ary", "canäry", "can\u2028ary")
+    ),
+    *(
+        ("api_key", key, "must not begin or end with white space or a line break")
+        for key in ("canary\n", " canary", "canary\u2028", "\tcanary", " ")
+    ),
+    *(
+        ("api_key", key, "must be the key alone, without Bearer before it: the tap adds that")
+        for key in ("Bearer canary", "bearer\tcanary", "Authorization: Bearer canary")
+    ),
+    *(
+        (
+            name,
+            f"{mark}{text}{mark}",
+            "must not be in quotation marks, which docker --env-file keeps",
+        )
+        for mark in ("'", '"')
+        for name, text in (
+            ("api_key", "canary"),
+            ("start_date", "2024-01-01"),
+            ("page_size", "50"),
+            ("filters", '{"division_id": 1}'),
+            ("flattening_enabled", "true"),
+            ("hash_key", ""),
+        )
     ),
     *(
         (name, text, DATE)
         for name in ("start_date", "end_date")
         for text in ("canary", "", "2024-02-30", "2024", "0001-01-01", "9999-12-31T00:00:00Z")
     ),
-    ("start_date", 20240101, "must be of type string"),
+    ("start_date", 20240101, "must be of type string: put the value in quotes"),
     ("api_url", "https://canary[", ADDRESS),
     ("api_url", "https://canary:99999/", ADDRESS),
     *(
@@ -166,6 +193,21 @@ WRONG: list[tuple[str, object, str]] = [
     ("api_url", "https://h/v2#canary", "must not have a query or a fragment"),
     ("api_url", "https://h/canary?", "must not have a query or a fragment"),
     *(
+        (
+            "api_url",
+            f"https://canary/{path}",
+            "must end before /get, as in https://api.callcap.com/v2: the tap adds the rest",
+        )
+        for path in (
+            "v2/get/calls",
+            "v2/get/calls/",
+            "v2/get",
+            "get/",
+            "get/accounts/",
+            "get/calls/1",
+        )
+    ),
+    *(
         ("api_url", url, "must begin with https: plain http would send the key unencrypted")
         for url in (
             "http://canary/v2",
@@ -178,7 +220,16 @@ WRONG: list[tuple[str, object, str]] = [
         ("timezone", zone, "must be an IANA timezone, such as UTC or US/Central")
         for zone in ("Mars/Canary", "", "US", "/etc/passwd", "../UTC", "can\0ary", "x" * 5000)
     ),
-    ("timezone", 5, "must be of type string"),
+    *(
+        ("timezone", name, f"must be an IANA timezone: did you mean {near}?")
+        for name, near in (
+            ("US/Centrl", "US/Central"),
+            ("us/eastern", "US/Eastern"),
+            ("America/New York", "America/New_York"),
+            ("Etc/UCT ", "Etc/UCT"),
+        )
+    ),
+    ("timezone", 5, "must be of type string: put the value in quotes"),
     ("lookback_minutes", -1, "must be at least 0"),
     ("lookback_minutes", -0.5, "must be of type integer"),
     ("lookback_minutes", 10**400, "must be at most 5270400"),
@@ -201,9 +252,18 @@ WRONG: list[tuple[str, object, str]] = [
     ("retry_minutes", -0.1, "must be at least 0"),
     ("retry_minutes", 10**400, "must be at most 5270400"),
     ("retry_minutes", math.nan, "must be a number"),
-    ("filters", "canary", "must be of type object"),
+    (
+        "filters",
+        "{canary",
+        "must be of type object, as JSON: such as "
+        + json.dumps(SETTINGS["properties"]["filters"]["examples"][0]),
+    ),
     ("filters", ["canary"], "must be of type object"),
-    ("call_ids", "canary", "must be of type array"),
+    (
+        "call_ids",
+        "canary,canary",
+        'must be of type array, as JSON: such as ["987654_23_11_19_2012_17:07:29_12"]',
+    ),
     *(
         ("call_ids", call_ids, "must be ids of calls, such as 987654_23_11_19_2012_17:07:29_12")
         for call_ids in ([], [""], ["can/ary"], [".."], ["1_1", "can ary"], ["canary\n"])
@@ -223,7 +283,12 @@ WRONG: list[tuple[str, object, str]] = [
         "canäry",
         "must be one line of ASCII characters that does not begin with a space",
     ),
-    ("hash_fields", "canary", "must be of type array"),
+    (
+        "hash_fields",
+        "canary",
+        "must be of type array, as JSON: such as "
+        + json.dumps(SETTINGS["properties"]["hash_fields"]["examples"][0]),
+    ),
     (
         "hash_fields",
         ["notes", "caller.nam"],
@@ -232,16 +297,39 @@ WRONG: list[tuple[str, object, str]] = [
     ("hash_fields", ["call_id"], "names 'call_id', which is a key and cannot be hashed"),
     ("hash_fields", ["duration"], "names 'duration', which is not a text field"),
     ("hash_key", "", "must not be empty"),
-    ("hash_key", 5, "must be of type string"),
+    ("hash_key", 5, "must be of type string: put the value in quotes"),
     ("flattening_enabled", "canary", "must be of type boolean"),
-    ("stream_maps", "canary", "must be of type object"),
+    ("flattening_max_depth", -1, "must be at least 0"),
+    ("flattening_max_key_length", 0, "must be at least 1"),
+    ("stream_maps", "canary", "must be of type object, as JSON: such as {}"),
+    ("batch_config", [], "must be of type object"),
 ]
 
 
+TO_MAP = "must be __NULL__ or null or string"
 INNER = [
-    ({"call_ids": ["1_1", 5]}, "call_ids.1 must be of type string"),
-    ({"hash_fields": ["notes", 5]}, "hash_fields.1 must be of type string"),
-    ({"stream_maps": {"calls\n": 5}}, "stream_maps.calls\\n has a wrong value: see --about"),
+    ({"call_ids": ["1_1", 5]}, "call_ids.1 must be of type string: put the value in quotes"),
+    ({"hash_fields": ["notes", []]}, "hash_fields.1 must be of type string"),
+    ({"stream_maps": {"calls\n": 5}}, "stream_maps.calls\\n must be __NULL__ or null or object"),
+    ({"stream_maps": {"calls": {"canary": 5}}}, f"stream_maps.calls.canary {TO_MAP}"),
+    (
+        {"stream_maps": {"calls": {"__alias__": []}}},
+        "stream_maps.calls.__alias__ must be of type string",
+    ),
+    (
+        {"stream_maps": {"calls": {"__else__": "x"}}},
+        "stream_maps.calls.__else__ must be __NULL__ or null",
+    ),
+    ({"stream_maps": {"__else__": "x"}}, "stream_maps.__else__ must be __NULL__ or null"),
+    ({"faker_config": {"locale": [["x"]]}}, "faker_config.locale.0 must be of type string"),
+    (
+        {"batch_config": {"encoding": {"format": "x"}}},
+        "batch_config.encoding.format must be one of ['jsonl', 'parquet']",
+    ),
+    (
+        {"batch_config": {"storage": {"root": 5}}},
+        "batch_config.storage.root must be of type string: put the value in quotes",
+    ),
 ]
 
 
@@ -266,7 +354,7 @@ def test_a_value_that_is_none_of_those_allowed_is_named_with_them() -> None:
 )
 def test_a_wrong_setting_is_one_line_that_names_it(name: str, value: object, problem: str) -> None:
     """The line says what is wanted; it has no word of the value, which may be the key."""
-    assert errors_of(**{name: value}) == [f"Setting {name} {problem}"]
+    assert errors_of(**{"hash_key": "key", name: value}) == [f"Setting {name} {problem}"]
     assert "canary" not in problem
 
 
@@ -315,6 +403,36 @@ def test_all_errors_are_reported_at_once() -> None:
         f"Setting api_url {ADDRESS}",
         "Setting timezone must be an IANA timezone, such as UTC or US/Central",
     ]
+
+
+def test_errors_of_every_kind_are_reported_at_once() -> None:
+    """Those that a JSON Schema finds do not keep back those that it does not."""
+    wrong = {"page_size": 0, "timezone": "canary", "start_date": "2024-02-01", "b": 1}
+    filters = {"divison_id": 1, "search_action": 5, "search_startdate": "canary"}
+    lines = errors_of(**wrong, end_date="2024-01-01", filters=filters, hash_fields=["notes"])
+    assert {line.split()[1] for line in lines} == {
+        *("page_size", "timezone", "start_date", "'b'", "hash_key"),
+        *("filters.divison_id", "filters.search_action", "filters.search_startdate"),
+    }
+    assert len(lines) == 8
+    assert [line.split()[1] for line in errors_of(lag_minutes="x", end_date="x")] == [
+        *("lag_minutes", "end_date"),
+    ]
+
+
+def test_flattening_needs_a_depth() -> None:
+    """The SDK's own line names no setting."""
+    missing = "Setting flattening_max_depth is missing: flattening_enabled needs it"
+    assert errors_of(flattening_enabled=True) == [missing]
+    assert errors_of(flattening_enabled=True, flattening_max_depth=0) == []
+    assert errors_of(flattening_enabled=False) == []
+    assert errors_of(flattening_max_depth=5, flattening_max_key_length=1) == []
+
+
+def test_alternatives_that_fit_are_no_error() -> None:
+    """A schema of the SDK has a text among them, which no validator takes."""
+    assert errors_of(stream_maps={"__else__": None, "calls": {"__else__": "__NULL__"}}) == []
+    assert errors_of(faker_config={"locale": ["en_US"], "seed": 5}) == []
 
 
 def test_fields_are_not_hashed_without_a_key() -> None:
@@ -387,7 +505,7 @@ def test_a_variable_is_read_as_the_type_of_its_setting(name: str, text: str, val
     config = read_environment(environment, WHOLE_SCHEMA)
     assert config == {name: value}
     assert type(config[name]) is type(value)
-    assert len(config_errors(KEY | config, WHOLE_SCHEMA)) == (
+    assert len(config_errors(KEY | {"flattening_max_depth": 5} | config, WHOLE_SCHEMA)) == (
         text in {"fifty", "true", "yes", "{calls", "1" * 5000}
     )
 
