@@ -84,9 +84,11 @@ def test_blanks_are_null_where_no_text_is_meant(kind: str) -> None:
         ("number", "-.5", Decimal("-0.5")),
         ("number", "1E5", Decimal("1E5")),
         ("number", -LARGEST_INTEGER, -LARGEST_INTEGER),
+        ("number", LARGEST_INTEGER, LARGEST_INTEGER),
         ("number", LARGEST_INTEGER + 1, Decimal(2**63)),
         ("number", "1.7976931348623157E+308", Decimal("1.7976931348623157E+308")),
         ("number", Decimal("1.7976931348623157E+308"), Decimal("1.7976931348623157E+308")),
+        ("number", "-1.7976931348623157E+308", Decimal("-1.7976931348623157E+308")),
         ("number", Decimal("1E-1000000"), Decimal("1E-1000000")),
         ("boolean", True, True),
         ("boolean", False, False),
@@ -316,3 +318,31 @@ def test_no_date_of_the_calendar_is_no_instant(text: str) -> None:
     """A time that looks like one of a record is still no time if no calendar has it."""
     with pytest.raises(UnreadableError, match="calendar"):
         parse_instant(text, UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-03 10:05:00", "2026-03-03T10:05:00Z"),
+        ("2026-03-03T10:05:00", "2026-03-03T10:05:00Z"),
+        ("2026-03-03", "2026-03-03T00:00:00Z"),
+        ("2026-03-03 10:05", "2026-03-03T10:05:00Z"),
+        ("2026-03-03 10:05:00+01:00", "2026-03-03T09:05:00Z"),
+        (" 2026-03-03 10:05 ", "2026-03-03T10:05:00Z"),
+    ],
+)
+def test_times_in_utc_are_read_as_in_any_zone(text: str, expected: str) -> None:
+    """Only the API's own form takes the short way; the others mean what they mean elsewhere."""
+    assert coercion_of(SCHEMAS["date-time"], UTC)(text) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["20260303T100500.000", "2026-03-03 10+01:00", "2026-02-30 10:05:00", 20260303, True],
+    ids=repr,
+)
+def test_what_is_no_time_elsewhere_is_none_in_utc(value: Any) -> None:
+    """Also where Python's own parser accepts it, and where it looks like a time of the API."""
+    for zone in (UTC, CENTRAL):
+        with pytest.raises(UnreadableError):
+            coercion_of(SCHEMAS["date-time"], zone)(value)
