@@ -84,7 +84,7 @@ SETTINGS: JSONSchema = th.PropertiesList(
     th.Property(
         "lookback_minutes",
         th.IntegerType(minimum=0, maximum=TEN_YEARS),
-        default=10,
+        default=60,
         title="Lookback",
         description=(
             "Number of minutes before the bookmark that each run reads again. Increase it if "

@@ -45,7 +45,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         "end_date": None,
         "api_url": "https://api.callcap.com/v2",
         "zone": pendulum.timezone("UTC"),
-        "lookback": timedelta(minutes=10),
+        "lookback": timedelta(minutes=60),
         "lag": timedelta(minutes=1),
         "page_size": 1000,
         "concurrency": 4,
