@@ -82,10 +82,15 @@ class Client:
         now: Callable[[], datetime] = local_clock,
     ) -> None:
         self._key = api_key
+        self._now = now
         session = open_session(api_key=api_key, user_agent=user_agent, connections=connections)
         self._transport = Transport(api_url, timeout, session, now)
         self._retry_policy = RetryPolicy(retry_budget, requests_per_second)
         self._warned_of_clock = False
+
+    def now(self) -> datetime:
+        """Now by this machine's clock."""
+        return self._now()
 
     @property
     def requests(self) -> int:

@@ -18,7 +18,7 @@ from tap_callcap.sync.bookmark import Bookmark
 from tap_callcap.sync.call_ids import calls_by_id
 from tap_callcap.sync.fingerprint import Fingerprint
 from tap_callcap.sync.opening import check
-from tap_callcap.sync.replication import Checkpoint, Progress, Replication
+from tap_callcap.sync.replication import Checkpoint, Doubt, Progress, Replication
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,9 +39,31 @@ class IncrementalStream(CallcapStream):
 
     def get_chunks(self) -> Iterable[Sequence[Record]]:
         """Every call of the range, in the order of its windows; STATE follows each window."""
-        settings = Settings.from_config(self.config)
+        settings = self._checked_settings()
         is_incremental = self.replication_method == REPLICATION_INCREMENTAL
-        if is_incremental and settings.filters.is_relative:
+        client = self.client(settings)
+        progress = Progress(client, lambda: self.target_wait_seconds)
+        for event in self._events(settings, client, progress, is_incremental=is_incremental):
+            match event:
+                case Checkpoint(until):
+                    if is_incremental:
+                        self._checkpoint(until, client)
+                case Doubt(certain):
+                    self.bookmark.doubt(certain)
+                case records:
+                    progress.calls += len(records)
+                    yield records
+        data_as_of = self.bookmark.text or "no window yet"
+        self.logger.info("Done: data as of %s; %s", data_as_of, progress)
+
+    def _checked_settings(self) -> Settings:
+        """The settings, after a warning of what may surprise.
+
+        Raises:
+            ConfigurationError: If this stream cannot be read with them.
+        """
+        settings = Settings.from_config(self.config)
+        if self.replication_method == REPLICATION_INCREMENTAL and settings.filters.is_relative:
             msg = (
                 "Setting filters.search_range needs replication_method FULL_TABLE for calls: days "
                 "counted from each run would skip calls; set filters.search_startdate instead"
@@ -49,20 +71,11 @@ class IncrementalStream(CallcapStream):
             raise ConfigurationError(msg)
         for line in settings.filters.warnings():
             self.logger.warning(line)
-        client = self.client(settings)
-        progress = Progress(client, lambda: self.target_wait_seconds)
-        for event in self._events(settings, client, progress, is_incremental=is_incremental):
-            if not isinstance(event, Checkpoint):
-                progress.calls += len(event)
-                yield event
-            elif is_incremental:
-                self._checkpoint(event.until, client)
-        data_as_of = self.bookmark.text or "no window yet"
-        self.logger.info("Done: data as of %s; %s", data_as_of, progress)
+        return settings
 
     def _events(
         self, settings: Settings, client: Client, progress: Progress, *, is_incremental: bool
-    ) -> Iterator[list[Record] | Checkpoint]:
+    ) -> Iterator[list[Record] | Checkpoint | Doubt]:
         """The records of the calls that the settings ask for, and checkpoints."""
         detail = self._detail()
         shaper_in = partial(self.shaper, hashing=settings.hashing)
@@ -74,7 +87,7 @@ class IncrementalStream(CallcapStream):
                 shaper_in=shaper_in,
                 defer_failure=self.defer_failure,
             )
-        bookmark = self.bookmark.instant if is_incremental else None
+        bookmark = self.bookmark.read_until if is_incremental else None
         return Replication(client, settings, detail, bookmark, shaper_in, progress).run()
 
     def check(self) -> None:
@@ -83,7 +96,7 @@ class IncrementalStream(CallcapStream):
         Raises:
             FatalAPIError: If it cannot, with what to do.
         """
-        given = Settings.from_config(self.config)
+        given = self._checked_settings()
         settings = replace(given, retry_budget=min(given.retry_budget, TEST_RETRY_BUDGET))
         self.logger.info("%s", check(self.client(settings), settings, self._detail()))
 

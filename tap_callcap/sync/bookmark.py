@@ -57,6 +57,14 @@ class Bookmark:
         return max(instant, ALL_HISTORY)
 
     @property
+    def read_until(self) -> datetime | None:
+        """Up to where calls were read for sure: the bookmark, unless a wrong clock moved it."""
+        certain = self._state.get("certain_until")
+        if certain is None or self.instant is None:
+            return self.instant
+        return min(self.instant, parse_instant(str(certain), UTC))
+
+    @property
     def fingerprint(self) -> Fingerprint | None:
         """What the run that moved the bookmark last asked for, none if it left nothing."""
         return Fingerprint.from_state(self._state.get("asked"))
@@ -70,3 +78,9 @@ class Bookmark:
         self._state["replication_key"] = self._replication_key
         self._state["replication_key_value"] = format_instant(until)
         self._state["asked"] = fingerprint.to_state()
+        self._state.pop("certain_until", None)
+
+    def doubt(self, certain: datetime) -> None:
+        """Keep that calls were read up to `certain` only, if the bookmark is later."""
+        if not self.is_before(certain) and certain != self.instant:
+            self._state["certain_until"] = format_instant(certain)

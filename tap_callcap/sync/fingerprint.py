@@ -63,6 +63,12 @@ class Fingerprint:
             )
         if before is None:
             return lines
+        if bookmark < start != before.start_date:
+            lines.append(
+                f"start_date {start} is later than the bookmark: calls modified from {bookmark} "
+                "until then are not read; to have them, set start_date back before this run's "
+                "state is used again"
+            )
         if sections := sections_of(self.detail) - sections_of(before.detail):
             lines.append(
                 f"Calls modified before {bookmark} were read without "

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from singer_sdk.exceptions import FatalAPIError
-
-from tap_callcap.api.errors import BadRequestError, ForeignZoneError
+from tap_callcap.api.errors import BadRequestError, ForeignZoneError, GaveUpError
 from tap_callcap.api.responses import NothingFound, Page
 from tap_callcap.api.search import Search
-from tap_callcap.instants import MINUTE, UTC, duration_in_words, format_instant
+from tap_callcap.instants import MINUTE, duration_in_words, format_instant
 from tap_callcap.windows import (
     ALL_HISTORY,
     FIRST_LENGTH,
+    Range,
     Window,
     cut,
     lower_bound,
+    settled_bound,
     upper_bound,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from tap_callcap.api.client import Client
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DAY = timedelta(days=1)
-LARGEST_CLOCK_DIFFERENCE = timedelta(hours=1)  # two clocks further apart cannot both be right
+WIDE_TRIES = 2  # of a wide search, which may fail where a narrow one works
 
 logger = logging.getLogger("tap-callcap")
 
@@ -45,19 +46,17 @@ class FirstAnswer:
 
     `window` was asked for; `longest` is the longest window that the API accepts, as far as is
     known; without `is_zone_confirmed` no answer has said in which zone it is, because the API
-    shows no call at all.
+    shows no call at all. `clock` is now, by the earlier clock, and `clock_skew` by how much
+    Callcap's is ahead of this machine's.
     """
 
     search: Search
     window: Window
     answer: SearchAnswer
     is_zone_confirmed: bool
+    clock: datetime
+    clock_skew: timedelta
     longest: timedelta = timedelta.max
-
-    @property
-    def clock(self) -> datetime:
-        """The instant that counts as now."""
-        return self.answer.clock
 
 
 def in_first_accepted_zone(settings: Settings, ask: Callable[[ZoneInfo], T]) -> tuple[ZoneInfo, T]:
@@ -81,6 +80,20 @@ def in_first_accepted_zone(settings: Settings, ask: Callable[[ZoneInfo], T]) -> 
     raise type(refusal)(msg)
 
 
+def range_of(settings: Settings, bookmark: datetime | None, now: datetime, zone: ZoneInfo) -> Range:
+    """What a run covers that begins at `now`.
+
+    After a bookmark later than `now`, by a clock that was wrong, it begins where it is sure.
+    """
+    since = None if bookmark is None else min(bookmark, now)
+    return Range(
+        lower_bound(since, settings.lookback, settings.start_date, zone),
+        upper_bound(now, settings.lag, settings.end_date, zone),
+        settled_bound(now, settings.lag, settings.lookback),
+        zone,
+    )
+
+
 def ask_first(
     client: Client, settings: Settings, detail: str, bookmark: datetime | None
 ) -> FirstAnswer:
@@ -91,24 +104,25 @@ def ask_first(
     Raises:
         FatalAPIError: If the request fails, or no zone is accepted.
     """
-    zone = settings.zones[0]
-    start = lower_bound(bookmark, settings.lookback, settings.start_date, zone)
-    now = datetime.now(UTC)
-    if now <= start:  # this clock is wrong: calls were read up to there
-        now = start + DAY
-    upper = upper_bound(now, settings.lag, None, zone)
-    window = Window(start, max(start + MINUTE, min(start + FIRST_LENGTH, upper)))
+    span = range_of(settings, bookmark, client.now(), settings.zones[0])
+    window = Window(span.start, min(span.start + FIRST_LENGTH, span.upper))
+    if window.start >= window.end:  # nothing is to be read, but key, zone and clock are to be known
+        window = Window(span.upper - MINUTE, span.upper)
     longest = timedelta.max
     while True:
         ask = partial(_ask_in, client, settings, detail, window)
         try:
             _, first = in_first_accepted_zone(settings, ask)
-            return replace(first, longest=longest)
+            break
         except BadRequestError:  # the window may be what is refused
-            window, *rest = cut(window, 2, zone)
+            window, *rest = cut(window, 2, span.zone)
             if not rest:
                 raise
             longest = window.length
+    if largest_skew(settings) < abs(first.clock_skew):
+        first = _with_another_clock(client, first)
+    _warn_of_clock(first, settings)
+    return replace(first, longest=longest)
 
 
 def _ask_in(
@@ -119,54 +133,96 @@ def _ask_in(
     answer = client.calls(search, window, 1)
     is_zone_confirmed = isinstance(answer, Page) or isinstance(
         # Answers without a page do not say their zone.
-        search_all_times(client, replace(search, page_size=1), answer.clock),
+        latest_page(client, replace(search, page_size=1), Window(ALL_HISTORY, answer.clock + DAY)),
         Page,
     )
-    return FirstAnswer(search, window, answer, is_zone_confirmed)
+    skew = answer.clock_skew or timedelta(0)
+    return FirstAnswer(search, window, answer, is_zone_confirmed, answer.clock, skew)
 
 
-def search_all_times(client: Client, search: Search, now: datetime) -> SearchAnswer:
-    """The first page of a search over all times, or over the latest that the API accepts."""
-    window = Window(ALL_HISTORY, now + DAY)
+def largest_skew(settings: Settings) -> timedelta:
+    """By how much the two clocks may differ without a word."""
+    return max(settings.lookback, MINUTE)
+
+
+def _with_another_clock(client: Client, first: FirstAnswer) -> FirstAnswer:
+    """`first` with the clock of another answer, if that differs less from this machine's."""
+    other = client.calls(replace(first.search, page_size=1), first.window, 1)
+    skew = other.clock_skew or timedelta(0)
+    if abs(skew) >= abs(first.clock_skew):
+        return first
+    return replace(first, clock=other.clock, clock_skew=skew)
+
+
+def skew_in_words(skew: timedelta) -> str:
+    """How Callcap's clock compares to this machine's."""
+    if abs(skew) < timedelta(seconds=1):
+        return "the same as"
+    rounded = timedelta(seconds=round(abs(skew).total_seconds()))
+    return f"{duration_in_words(rounded)} {'ahead of' if skew > timedelta(0) else 'behind'}"
+
+
+def _warn_of_clock(first: FirstAnswer, settings: Settings) -> None:
+    if abs(first.clock_skew) > largest_skew(settings):
+        logger.warning(
+            "Callcap's clock is %s this machine's. The earlier of the two counts as now, so that "
+            "calls come late instead of never: correct this machine's clock; if it is right, check "
+            "whether a proxy on the way to api_url sends old answers",
+            skew_in_words(first.clock_skew),
+        )
+
+
+def warn_if_empty(
+    settings: Settings, bookmark: datetime | None, now: datetime, span: Range
+) -> None:
+    """Say why there is nothing to read in `span`, if a setting is the reason."""
+    if span.start < span.upper:
+        return
+    start, end = settings.start_date, settings.end_date
+    if start is not None and start > now:
+        logger.warning(
+            "start_date %s lies in the future: no call is read before that", format_instant(start)
+        )
+    elif end is not None and bookmark is not None and end < bookmark:
+        logger.warning(
+            "end_date %s is earlier than the bookmark %s: there is nothing to read",
+            format_instant(end),
+            format_instant(bookmark),
+        )
+
+
+def latest_page(client: Client, search: Search, window: Window) -> SearchAnswer:
+    """The first page of a search for `window`, or for as much of its end as can be searched."""
     while True:
         try:
-            return client.calls(search, window, 1)
-        except BadRequestError:
-            window = cut(window, 2, search.zone)[-1]
-            if window.length < DAY:
+            return client.calls(search, window, 1, tries=WIDE_TRIES)
+        except (BadRequestError, GaveUpError):
+            _, *later = cut(window, 2, search.zone)
+            if not later or window.length < DAY:
                 raise
+            window = later[-1]
 
 
 def check(client: Client, settings: Settings, detail: str) -> str:
-    """Prove by two requests or so that a run can work; returns what was found, as a sentence.
+    """Prove by a few requests that a run can work; returns what was found, as a sentence.
 
     Raises:
         FatalAPIError: If it cannot, with what to do.
     """
     first = ask_first(client, settings, detail, bookmark=None)
-    skew = first.answer.clock_skew or timedelta(0)
-    ahead = timedelta(seconds=round(skew.total_seconds()))
-    difference = "the same as"
-    if ahead:
-        direction = "ahead of" if ahead > timedelta(0) else "behind"
-        difference = f"{duration_in_words(abs(ahead))} {direction}"
-    if abs(ahead) > LARGEST_CLOCK_DIFFERENCE:
-        server = (datetime.now(UTC) + ahead).replace(microsecond=0)
-        msg = (
-            f"Callcap's clock says {format_instant(server)}, "
-            f"{difference} this machine's: correct this machine's clock; if it is right, check "
-            "whether a proxy on the way to api_url sends old answers"
-        )
-        raise FatalAPIError(msg)
-    page = search_all_times(client, first.search, first.clock)
+    search = first.search
+    span = range_of(settings, None, first.clock, search.zone)
+    warn_if_empty(settings, None, first.clock, span)
+    whole = Window(span.start, span.upper) if span.start < span.upper else first.window
+    page = latest_page(client, search, whole)
     if isinstance(page, NothingFound):
         client.accounts()
         found = "no calls yet"
     else:
         found = f"{page.returned:,} of {page.total_records:,} calls on the first page"
-        if page.returned < min(page.total_records, first.search.page_size):
+        if page.returned < min(page.total_records, search.page_size):
             logger.warning("Callcap's pages are smaller: set page_size to %d", page.returned)
     return (
-        f"Callcap accepts the key and timezone {first.search.zone.key}, and shows {found}; "
-        f"its clock is {difference} this machine's"
+        f"Callcap accepts the key and timezone {search.zone.key}, and shows {found}; "
+        f"its clock is {skew_in_words(first.clock_skew)} this machine's"
     )

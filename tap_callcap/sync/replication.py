@@ -5,24 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.api.responses import NothingFound
 from tap_callcap.instants import duration_in_words, format_instant
-from tap_callcap.sync.opening import LARGEST_CLOCK_DIFFERENCE, FirstAnswer, ask_first
+from tap_callcap.sync.opening import FirstAnswer, ask_first, range_of, warn_if_empty
 from tap_callcap.sync.pages import Pages
 from tap_callcap.sync.proof import Whole
 from tap_callcap.sync.reader import Reader
 from tap_callcap.windows import (
+    FIRST_LENGTH,
     Range,
     Stride,
     Window,
     is_settled,
-    lower_bound,
-    settled_bound,
-    upper_bound,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from tap_callcap.settings import Settings
     from tap_callcap.sync.prefetch import SearchAnswer
 
+BOOKMARK_TOLERANCE = timedelta(hours=1)  # ahead of both clocks; later than that none can be right
 PROGRESS_EVERY = 10.0  # seconds between two lines of progress
 
 logger = logging.getLogger("tap-callcap")
@@ -46,6 +46,13 @@ class Checkpoint:
     """An event of a run: every call modified before `until` has been handed out."""
 
     until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An event of a run: it ends at `certain`, since by the clock that counts nothing is later."""
+
+    certain: datetime
 
 
 class Progress:
@@ -98,7 +105,7 @@ class Replication:
     shaper_in: Callable[[ZoneInfo], Shaper]
     progress: Progress
 
-    def run(self) -> Iterator[list[Record] | Checkpoint]:
+    def run(self) -> Iterator[list[Record] | Checkpoint | Doubt]:
         """The records, page by page, and a checkpoint after each window that was read whole.
 
         Raises:
@@ -120,27 +127,30 @@ class Replication:
                 "too recently to be read page by page. The next run reads them",
                 format_instant(read_until),
             )
+        end = self.settings.end_date
+        if self.bookmark is not None and (end is None or end > span.upper):
+            yield Doubt(min(read_until, span.upper))
         if not first.is_zone_confirmed:
             which = " that match the filters" if self.settings.filters.texts else ""
             logger.warning("Callcap has no calls for this key%s: the bookmark is not moved", which)
 
     def _range(self, first: FirstAnswer) -> Range:
-        """What the run covers."""
-        settings, zone, now = self.settings, first.search.zone, first.clock
-        # Within the lookback, what is modified until then is read by a later run all the same.
-        tolerance = min(LARGEST_CLOCK_DIFFERENCE, settings.lookback)
-        if self.bookmark is not None and self.bookmark > now + tolerance:
+        """What the run covers.
+
+        Raises:
+            FatalAPIError: If the bookmark is later than both clocks.
+        """
+        latest = first.clock + abs(first.clock_skew)
+        if self.bookmark is not None and self.bookmark > latest + BOOKMARK_TOLERANCE:
             msg = (
-                f"The bookmark {format_instant(self.bookmark)} is later than Callcap's clock, "
-                f"{format_instant(now.replace(microsecond=0))}: correct the state or reset it"
+                f"The bookmark {format_instant(self.bookmark)} is later than Callcap's clock and "
+                f"this machine's, {format_instant(latest.replace(microsecond=0))}: correct the "
+                "state or reset it"
             )
             raise FatalAPIError(msg)
-        return Range(
-            lower_bound(self.bookmark, settings.lookback, settings.start_date, zone),
-            upper_bound(now, settings.lag, settings.end_date, zone),
-            settled_bound(now, settings.lag, settings.lookback),
-            zone,
-        )
+        span = range_of(self.settings, self.bookmark, first.clock, first.search.zone)
+        warn_if_empty(self.settings, self.bookmark, first.clock, span)
+        return span
 
     def _read(
         self, first: FirstAnswer, span: Range
@@ -177,6 +187,8 @@ def _first_window(
     answer = first.answer
     if span.start >= span.upper:
         return None, None
+    if first.window.start != span.start:  # by a clock that is later than the earlier one
+        return span.window(span.start, Stride(FIRST_LENGTH, FIRST_LENGTH)), None
     window = Window(span.start, min(first.window.end, span.upper))
     if isinstance(answer, NothingFound):
         return span.window(span.start, Stride(window.length, window.length)), None

@@ -29,6 +29,7 @@ from tap_callcap.api.responses import (
     account_ids,
     check_zone,
     decode_answer,
+    header_instant,
     read_call,
     read_page,
     read_rows,
@@ -161,7 +162,9 @@ class DirectClient(Client):
             msg = "Callcap answered 400"
             raise BadRequestError(msg)
         body = decode_answer(answer.body, None) if answer.body else None
-        server, local = self._callcap.now(), self._now()
+        server, local = header_instant(answer.headers, "Date"), self._now()
+        if server is None:
+            return Response(answer.status, body, local)
         return Response(answer.status, body, min(server, local), server - local)
 
 

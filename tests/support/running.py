@@ -100,19 +100,20 @@ def state_at(bookmark: str) -> dict[str, Any]:
     return {"bookmarks": {"calls": calls}}
 
 
-def run_tap(
+def run_tap(  # noqa: PLR0913 - all that a run is given
     callcap: Callcap,
     *,
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
     tap_class: type[TapCallcap] = TapCallcap,
     client_class: type[DirectClient] = DirectClient,
+    now: Callable[[], datetime] | None = None,
     **settings: Any,
 ) -> Run:
-    """A run in this process, all of it but HTTP."""
+    """A run in this process, all of it but HTTP, whose machine's clock is `now` or right."""
     writer = KillableWriter()
     config = {"api_key": "sandbox", **settings}
-    client = client_class(callcap)
+    client = client_class(callcap, now)
     tap_class(
         client_factory=lambda _: client,
         config=config,

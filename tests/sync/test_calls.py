@@ -214,17 +214,45 @@ def test_a_bookmark_from_the_future_is_an_error() -> None:
         run_tap(callcap_with(3), state=state_at("2999-01-01T00:00:00Z"))
 
 
-def test_a_bookmark_ahead_by_less_than_the_lookback_waits() -> None:
-    """A bookmark somewhat ahead of the server's clock, as clocks are, reads nothing and stays."""
-    ahead = "2026-03-03T15:30:00Z"
-    run = run_tap(callcap_with(3), state=state_at(ahead), lookback_minutes=45)
-    assert (run.records, run.states) == ([], [state_at(ahead)])
+@pytest.mark.parametrize("lookback", [0, 20, 60])
+def test_after_a_bookmark_that_went_too_far_calls_are_read_from_where_it_is_sure(
+    lookback: int,
+) -> None:
+    """A bookmark somewhat ahead of both clocks stays, but what it skipped comes all the same."""
+    callcap = callcap_with(3)
+    edited = min(callcap.book.ids)
+    state = state_at("2026-03-03T15:50:00Z")
+    state = run_tap(callcap, state=state, lookback_minutes=lookback).state
+    assert bookmark_of(state) == "2026-03-03T15:50:00Z"
+    callcap.advance(timedelta(minutes=5))
+    callcap.book.edit(edited, at=callcap.now())
+    callcap.advance(timedelta(days=1))
+    run = run_tap(callcap, state=state, lookback_minutes=lookback)
+    assert edited in run.ids
+    assert "certain_until" in state["bookmarks"]["calls"]
+    assert "certain_until" not in run.state["bookmarks"]["calls"]
 
 
-def test_a_bookmark_ahead_by_more_than_the_lookback_is_an_error() -> None:
-    """What is modified until the lookback begins would never be read."""
-    with pytest.raises(Exception, match="15:30:00Z is later than Callcap's clock"):
-        run_tap(callcap_with(3), state=state_at("2026-03-03T15:30:00Z"), lookback_minutes=20)
+def test_a_bookmark_that_went_too_far_reads_the_lookback_before_now() -> None:
+    """It begins at the clock less the lookback, and leaves the bookmark alone."""
+    callcap = callcap_with(3)
+    call_id = min(callcap.book.ids)
+    callcap.book.edit(call_id, at=NOW - timedelta(minutes=15))
+    run = run_tap(callcap, state=state_at("2026-03-03T15:30:00Z"), lookback_minutes=20)
+    assert run.ids == {call_id}
+    assert bookmark_of(run.state) == "2026-03-03T15:30:00Z"
+
+
+def test_end_date_before_the_bookmark_leaves_no_doubt() -> None:
+    """A run that ends early because it was told to says nothing about the bookmark."""
+    run = run_tap(callcap_with(3), state=state_at(DATA_AS_OF), end_date="2026-03-03T14:50:00Z")
+    assert "certain_until" not in run.state["bookmarks"]["calls"]
+
+
+def test_a_bookmark_ahead_by_more_than_an_hour_is_an_error() -> None:
+    """No clock can have been right that moved it there."""
+    with pytest.raises(Exception, match="16:30:00Z is later than Callcap's clock and this machine"):
+        run_tap(callcap_with(3), state=state_at("2026-03-03T16:30:00Z"))
 
 
 def test_an_unreadable_bookmark_is_an_error() -> None:

@@ -73,6 +73,22 @@ def test_what_earlier_calls_lack_is_warned_of_once(
     assert warnings(caplog) == []
 
 
+def test_a_start_moved_past_the_bookmark_is_warned_of(
+    callcap: Callcap, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Calls between the bookmark and the new start_date are skipped, which is said once."""
+    state = run_tap(callcap, start_date=START).state
+    callcap.advance(timedelta(days=3))
+    later: dict[str, Any] = {"start_date": "2026-03-05T00:00:00Z"}
+    state = run_tap(callcap, state=state, **later).state
+    (line,) = warnings(caplog)
+    assert "start_date 2026-03-05T00:00:00Z is later than the bookmark" in line
+    assert "calls modified from 2026-03-03T14:58:00Z until then are not read" in line
+    callcap.advance(timedelta(hours=1))
+    run_tap(callcap, state=state, **later)
+    assert warnings(caplog) == []
+
+
 def test_asking_for_less_is_quiet(callcap: Callcap, caplog: pytest.LogCaptureFixture) -> None:
     """What is deselected later is no loss."""
     state = run_tap(callcap).state
