@@ -30,6 +30,8 @@ from tap_callcap.singer.writer import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from singer_sdk.singerlib.encoding.simple import Message
 
 SEEDED = settings(seeded.SEEDED, max_examples=100)
@@ -397,3 +399,43 @@ def test_any_messages_come_out_whole_and_in_order(steps: list[Message | float]) 
         writer.flush()
         assert out.messages == messages
         assert out.flushed == len(out.blocks)
+
+
+@dataclass
+class Signalled(Output):
+    """Stands for stdout; a signal comes at the first of many small writes."""
+
+    most: int | None = 5
+    on_signal: list[Callable[[], object]] = field(default_factory=list)
+
+    def write(self, block: bytes) -> int:
+        """Take some of the block, then let the signal come."""
+        taken = super().write(block)
+        if self.on_signal:
+            self.on_signal.pop()()
+        return taken
+
+
+@pytest.mark.parametrize("step", ["state", "schema", "flush"])
+def test_a_stop_amidst_a_write_waits_for_its_end(
+    step: str, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """Whatever is written when a signal comes is written whole, and the last STATE after it."""
+    out = Signalled()
+    monkeypatch.setattr("tap_callcap.singer.writer.sys", SimpleNamespace(stdout=out))
+    writer = BlockWriter()
+    writer.write_message(StateMessage({"n": 1}))
+    writer.write_message(record(n=1))
+    out.on_signal.append(lambda: writer.stop(leave))
+    act: dict[str, Callable[[], object]] = {
+        "state": lambda: writer.write_message(StateMessage({"n": 2})),
+        "schema": lambda: writer.write_message(SCHEMA),
+        "flush": writer.flush,
+    }
+    with pytest.raises(LeftError):
+        act[step]()
+    written: dict[str, list[Message]] = {"state": [StateMessage({"n": 2})], "schema": [SCHEMA]}
+    last = StateMessage({"n": 2 if step == "state" else 1})
+    expected = [StateMessage({"n": 1}), record(n=1), *written.get(step, []), last]
+    assert out.messages == [json.loads(json.dumps(message.to_dict())) for message in expected]
+    assert clock.now == Clock.now
