@@ -18,7 +18,7 @@ class CallsStream(IncrementalStream):
     name = "calls"
     primary_keys = ("call_id",)
     replication_key = "last_modified"
-    not_by_default = ("demographics",)  # only some accounts have it, and it is about people
+    by_name = ("demographics",)  # personal data, and only some accounts have it
 
 
 class AccountsStream(FullTableStream):

@@ -22,7 +22,14 @@ from singer_sdk.tap_base import CliTestOptionValue
 from tap_callcap.redaction import redact_logs
 from tap_callcap.settings import SETTINGS, client_of, read_environment
 from tap_callcap.singer.incremental import IncrementalStream
-from tap_callcap.singer.inputs import check_catalog, check_selected, check_state, read_json_object
+from tap_callcap.singer.inputs import (
+    apply_selection,
+    check_catalog,
+    check_selected,
+    check_state,
+    read_json_object,
+    with_replication_methods,
+)
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.streams import STREAMS
@@ -74,12 +81,14 @@ class TapCallcap(Tap):
         self.client_factory = client_factory
         # Not the SDK's way, which puts a .env from any folder above itself into the environment.
         environment = self._read_environment() if parse_env_config else {}
+        catalog = options.get("catalog")
+        if isinstance(catalog, dict):
+            options["catalog"] = with_replication_methods(catalog)
         super().__init__(config={**(config or {}), **environment}, **options)
+        streams = self._streams_of_this_tap()
         if self.input_catalog is not None:
-            for stream in self._streams_of_this_tap():
-                if stream.name not in self.input_catalog:
-                    stream.selected = False
-            check_selected(self._streams_of_this_tap())
+            apply_selection(streams, self.input_catalog)
+            check_selected(streams)
 
     @classmethod
     def _read_environment(cls) -> dict[str, Any]:
@@ -149,6 +158,10 @@ class TapCallcap(Tap):
     def discover_streams(self) -> Sequence[CallcapStream]:
         """Every stream of the tap."""
         return [stream(self) for stream in STREAMS]
+
+    def setup_mapper(self) -> None:
+        """Set the mapper up; each stream that is selected registers itself."""
+        super(Tap, self).setup_mapper()
 
     def sync_all(self) -> None:  # type: ignore[misc]  # final, but there is no hook at a run's end
         """Read every selected stream, then fail if a stream deferred a failure."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from singer_sdk import Stream, Tap
 from singer_sdk.batch import Batcher
-from singer_sdk.mapper import StreamMap
+from singer_sdk.mapper import PluginMapper, StreamMap
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 
 import tap_callcap
@@ -36,7 +36,7 @@ PRIVATE_IMPORTS = {
     "singer_sdk.plugin_base._ConfigInput",
 }
 PRIVATE_ATTRIBUTES = {
-    Stream: {"_metadata", "_stream_version", "_tap", "_tap_input_catalog"},
+    Stream: {"_mask", "_metadata", "_stream_maps", "_stream_version", "_tap", "_tap_input_catalog"},
     Tap: {"_config"},
 }
 """Set by the SDK's `__init__`."""
@@ -55,6 +55,7 @@ OVERRIDDEN: dict[tuple[type, str], str] = {
     (Stream, "get_replication_key_signpost"): "(self, context)",
     (Stream, "log"): "(self, message, *args, level, **kwargs)",
     (Stream, "metadata"): "property",
+    (Stream, "stream_maps"): "property",
     (Tap, "_handle_termination"): "(self, signum, frame)",
     (Tap, "_validate_config"): "(self, *, raise_errors)",
     (Tap, "cb_config"): "(ctx, param, value)",
@@ -62,6 +63,7 @@ OVERRIDDEN: dict[tuple[type, str], str] = {
     (Tap, "discover_streams"): "(self)",
     (Tap, "get_singer_command"): "()",
     (Tap, "invoke"): "(*, about, about_format, config, state, catalog)",
+    (Tap, "setup_mapper"): "(self)",
     (Tap, "sync_all"): "(self)",
     (GenericSingerWriter, "serialize_message"): "(self, message)",
     (GenericSingerWriter, "write_message"): "(self, message)",
@@ -71,6 +73,7 @@ OVERRIDDEN: dict[tuple[type, str], str] = {
 CALLED: dict[tuple[type, str], str] = {
     (Batcher, "__init__"): "(self, tap_name, stream_name, batch_config)",
     (Batcher, "get_batches"): "(self, records)",
+    (PluginMapper, "register_raw_stream_schema"): "(self, stream_name, schema, key_properties)",
     (StreamMap, "flatten_record"): "(self, record)",
     (StreamMap, "transform"): "(self, record)",
     (Tap, "append_builtin_config"): "(config_jsonschema)",

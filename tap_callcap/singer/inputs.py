@@ -6,6 +6,7 @@ An error is one line that names the place. It never shows a value: it may be the
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -13,14 +14,24 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from singer_sdk.exceptions import ConfigurationError
 from singer_sdk.helpers._util import load_json  # noqa: PLC2701 - the SDK reads the files with it
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from singer_sdk.singerlib.catalog import (
+    REPLICATION_FULL_TABLE,
+    REPLICATION_INCREMENTAL,
+    MetadataMapping,
+    StreamMetadata,
+)
+
+from tap_callcap.singer.selection import selects_everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from singer_sdk.singerlib import Catalog
+
     from tap_callcap.singer.stream import CallcapStream
 
 _T = TypeVar("_T")
+Method = Literal["INCREMENTAL", "FULL_TABLE"]
 Kind = Literal["array", "boolean", "integer", "null", "number", "object", "string"]
 
 
@@ -44,6 +55,9 @@ class _Property(Struct):
             if kind in kinds and getattr(self, part) is UNSET:
                 msg = f"Object missing required field `{part}`"
                 raise ValueError(msg)
+        if "object" in kinds and not self.properties:
+            msg = "It has no properties"
+            raise ValueError(msg)
 
 
 class _RecordSchema(_Property):
@@ -51,8 +65,13 @@ class _RecordSchema(_Property):
 
 
 class _Metadata(Struct, rename="kebab"):
+    inclusion: Literal["automatic", "available", "unsupported"] | None = None
+    selected: bool | None = None
+    selected_by_default: bool | None = None
     table_key_properties: list[str] | None = None
     replication_key: str | None = None
+    replication_method: Method | None = None
+    forced_replication_method: Method | None = None
 
 
 class _MetadataEntry(Struct):
@@ -66,7 +85,7 @@ class _CatalogEntry(Struct):
     stream: str | None = None
     key_properties: list[str] | None = None
     replication_key: str | None = None
-    replication_method: Literal["INCREMENTAL", "FULL_TABLE"] | None = None
+    replication_method: Method | None = None
     metadata: list[_MetadataEntry] = []
 
 
@@ -139,6 +158,43 @@ def check_catalog(value: Mapping[str, Any], streams: Sequence[str]) -> None:
             raise ConfigurationError(msg)
 
 
+def apply_selection(streams: Iterable[CallcapStream], catalog: Catalog) -> None:
+    """Select what `catalog` selects, and say what of it is not followed."""
+    is_everything = "calls" in catalog and selects_everything(
+        entry.metadata for entry in catalog.streams
+    )
+    for stream in streams:
+        given = catalog[stream.name].metadata if stream.name in catalog else MetadataMapping()
+        root = given.get((), StreamMetadata())
+        if stream.name not in catalog or (is_everything and not stream.selected_by_default):
+            root = replace(root, selected=False)
+            if stream.name in catalog:
+                stream.logger.warning(
+                    "Stream %s is selected only by a wildcard over everything and so not read. To "
+                    "read it, deselect something that you do not need, such as demographics of "
+                    "calls. To be rid of this warning, deselect the stream",
+                    stream.name,
+                )
+        elif not given:
+            root = replace(root, selected=stream.selected_by_default)
+        stream.apply_selection(MetadataMapping({**given, (): root}))
+
+
+def with_replication_methods(catalog: Mapping[str, Any]) -> dict[str, Any]:
+    """`catalog` with the replication methods of its metadata where the SDK looks for them.
+
+    Metadata goes first, as in the Singer specification. The SDK looks into the stream's entry
+    first, which is never without a method, and does not know `replication-method` in metadata.
+    """
+    streams = []
+    for entry in catalog.get("streams", ()):
+        parts = [part["metadata"] for part in entry.get("metadata", ()) if not part["breadcrumb"]]
+        names = ("forced-replication-method", "replication-method")
+        methods = [part[name] for name in names for part in parts if part.get(name)]
+        streams.append({**entry, "replication_method": methods[0]} if methods else entry)
+    return {**catalog, "streams": streams}
+
+
 def check_selected(streams: Iterable[CallcapStream]) -> None:
     """Check that a stream is selected, and that those that are have what reading them needs.
 
@@ -161,6 +217,15 @@ def check_selected(streams: Iterable[CallcapStream]) -> None:
             stream.forced_replication_method != REPLICATION_FULL_TABLE
         ):
             wrong = f"no replication_key {shipped.replication_key}"
+        elif (
+            shipped.replication_key is None
+            and stream.forced_replication_method == REPLICATION_INCREMENTAL
+        ):
+            msg = (
+                f"The catalog asks for INCREMENTAL of {stream.name}, which can only be read in "
+                "full: remove its replication method"
+            )
+            raise ConfigurationError(msg)
         else:
             continue
         msg = f"The catalog's stream {stream.name} has {wrong}: make a new one with --discover"

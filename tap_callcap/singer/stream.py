@@ -24,6 +24,7 @@ from tap_callcap.records.schema import load_schema
 from tap_callcap.records.shaper import Shaper
 from tap_callcap.singer.batches import Batches
 from tap_callcap.singer.flattening import Flattener
+from tap_callcap.singer.selection import Selection, selected_part
 from tap_callcap.singer.writer import BlockWriter, FastRecordMessage
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class CallcapStream(Stream):
     name: str
     primary_keys: Sequence[str]
     replication_key: str | None = None
-    not_by_default: ClassVar[tuple[str, ...]] = ()
-    """Properties that are not selected by default."""
+    by_name: ClassVar[tuple[str, ...]] = ()
+    """Properties that are selected only by their names."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
@@ -63,13 +64,45 @@ class CallcapStream(Stream):
 
     @property
     def metadata(self) -> MetadataMapping:
-        """The catalog's metadata, or the default one without `not_by_default`."""
+        """The catalog's metadata as `apply_selection` understands it, or the default one."""
         is_new = self._metadata is None
         metadata = super().metadata
         if is_new and self._tap_input_catalog is None:
-            for name in self.not_by_default:
+            for name in self.by_name:
                 metadata["properties", name].selected_by_default = False
         return metadata
+
+    def apply_selection(self, given: MetadataMapping) -> None:
+        """Select what the catalog's metadata, `given`, selects."""
+        shipped = type(self)  # the catalog may have other keys
+        selection = Selection(
+            self.name,
+            given,
+            self.effective_schema,
+            self.schema,
+            always={*shipped.primary_keys, *filter(None, [shipped.replication_key])},
+            by_name=self.by_name,
+        )
+        self._metadata = selection.metadata
+        self._mask = self._metadata.resolve_selection()
+        if self.selected:
+            for level, lines in (
+                (logging.WARNING, selection.warnings),
+                (logging.INFO, selection.notes),
+            ):
+                for line in lines:
+                    self.logger.log(level, line)
+
+    @property
+    def stream_maps(self) -> list[StreamMap]:
+        """The stream maps, for what is selected of the schema.
+
+        The SDK makes them of each stream in the catalog, also of one without a selected key.
+        """
+        if not self._stream_maps:
+            schema = selected_part(self.effective_schema, self.mask)
+            self._tap.mapper.register_raw_stream_schema(self.name, schema, self.primary_keys)
+        return super().stream_maps
 
     def client(self, settings: Settings) -> Client:
         """A client for Callcap, made by the tap's `client_factory`."""
