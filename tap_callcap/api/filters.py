@@ -7,7 +7,6 @@ single value.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -98,15 +97,11 @@ class Filters:
         first, last = FIRST_DAY.isoformat(), LAST_DAY.isoformat()
         return {"search_startdate": first, "search_enddate": last, **self.texts}
 
-    def fingerprint(self, zone: ZoneInfo) -> dict[str, str]:
-        """Digests that tell these filters from others; the values may be personal data."""
-        meant = {
-            name: [*sorted(text.split(",")), *([zone.key] if name in DAY_FILTERS else [])]
-            for name, text in self.texts.items()
-        }
+    def meanings(self, zone: ZoneInfo) -> dict[str, str]:
+        """Texts that are equal where filters match the same calls; they may be personal data."""
         return {
-            name: hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
-            for name, parts in sorted(meant.items())
+            name: repr([*sorted(text.split(",")), *([zone.key] if name in DAY_FILTERS else [])])
+            for name, text in sorted(self.texts.items())
         }
 
     def warnings(self) -> Iterator[str]:

@@ -16,7 +16,7 @@ from tap_callcap.settings import Settings
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.sync.bookmark import Bookmark
 from tap_callcap.sync.call_ids import calls_by_id
-from tap_callcap.sync.fingerprint import Fingerprint
+from tap_callcap.sync.fingerprint import Asked
 from tap_callcap.sync.opening import check
 from tap_callcap.sync.replication import Checkpoint, Doubt, Progress, Replication
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tap_callcap.api.client import Client
     from tap_callcap.records.shaper import Record
+    from tap_callcap.sync.fingerprint import Fingerprint
 
 TEST_RETRY_BUDGET = timedelta(seconds=20)  # a person waits for the answer of --test
 
@@ -119,24 +120,25 @@ class IncrementalStream(CallcapStream):
         before = self.bookmark.fingerprint
         settings = Settings.from_config(self.config)
         start_date = settings.start_date
-        now = Fingerprint(
+        asked = Asked(
             None if start_date is None else format_instant(start_date),
             self._detail(),
-            self._accounts(client, () if before is None else before.accounts),
-            settings.filters.fingerprint(settings.zone),
+            self._accounts(client),
+            settings.filters.meanings(settings.zone),
+            settings.api_key,
         )
         if self.bookmark.text is not None:
-            for line in now.missing(before, self.bookmark.text):
+            for line in asked.missing(before, self.bookmark.text):
                 self.logger.warning(line)
-        return now
+        return asked.fingerprint(before)
 
-    def _accounts(self, client: Client, seen: tuple[str, ...]) -> tuple[str, ...]:
-        """Ids of the accounts that the key sees; those `seen` before if it may not list them."""
+    def _accounts(self, client: Client) -> tuple[str, ...] | None:
+        """Ids of the accounts that the key sees, none if it may not list them."""
         try:
             return client.accounts(once=True)
         except FatalAPIError as error:
             self.logger.info("%s; accounts granted later will not be noticed", error)
-            return seen
+            return None
 
     def _detail(self) -> str:
         names = self.effective_schema["properties"]

@@ -132,7 +132,9 @@ class Replication:
             yield Doubt(min(read_until, span.upper))
         if not first.is_zone_confirmed:
             which = " that match the filters" if self.settings.filters.texts else ""
-            logger.warning("Callcap has no calls for this key%s: the bookmark is not moved", which)
+            logger.warning(
+                "Callcap has no calls for this key%s: the bookmark stays where it was", which
+            )
 
     def _range(self, first: FirstAnswer) -> Range:
         """What the run covers.

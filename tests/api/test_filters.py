@@ -332,13 +332,13 @@ def test_a_call_that_stops_matching_stays_as_it_was() -> None:
     callcap = calls_of_ages(MINUTE * 100, MINUTE * 200)
     filters = {"search_action": "ans"}
     state = run_tap(callcap, filters=filters).state
-    callcap.advance(timedelta(hours=1))
+    callcap.advance(timedelta(hours=2))
     callcap.book.edit("1_0", at=NOW + MINUTE, action="Hangup", revenue=5)
     callcap.book.edit("1_1", at=NOW + MINUTE, revenue=7)
     run = run_tap(callcap, filters=filters, state=state)
     assert run.ids == {"1_1"}
     callcap.advance(timedelta(hours=1))
-    callcap.book.edit("1_0", at=NOW + 61 * MINUTE, action="Answer")
+    callcap.book.edit("1_0", at=NOW + 121 * MINUTE, action="Answer")
     assert run_tap(callcap, filters=filters, state=run.state).ids == {"1_0"}
 
 

@@ -14,7 +14,9 @@ from tap_callcap.sync.fingerprint import Fingerprint
 from tap_callcap.windows import ALL_HISTORY
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
-ASKED = Fingerprint("2026-01-01T00:00:00Z", "caller", ("1", "2"), {"division_id": "abc"})
+ASKED = Fingerprint(
+    "2026-01-01T00:00:00Z", "caller", {"division_id": "abc"}, accounts=(2, "ab12"), key="cd34"
+)
 
 
 def bookmark_at(value: object) -> Bookmark:

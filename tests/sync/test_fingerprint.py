@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +15,10 @@ from support.histories import BEGINNING
 from support.running import discovered, run_tap, state_at
 from tap_callcap.api.search import detail_of, sections_of
 from tap_callcap.sandbox import Answer, CallBook, Callcap, made_up_calls
-from tap_callcap.sync.fingerprint import Fingerprint
+from tap_callcap.sync.fingerprint import Asked, Fingerprint
 
 if TYPE_CHECKING:
-    from tap_callcap.sandbox import Asked
+    from tap_callcap.sandbox import Asked as Request
 
 NOW = BEGINNING
 START = "2026-02-01T00:00:00Z"
@@ -103,7 +106,7 @@ def test_an_account_granted_later_is_warned_of(
     """When the key sees more accounts, the run counts them and names none."""
     children = [{"account_type": "corporate", "account_name": "A", "account_id": 4_004_004}]
 
-    def accounts(asked: Asked) -> Answer | None:
+    def accounts(asked: Request) -> Answer | None:
         if asked.path != "/v2/get/accounts/":
             return None
         return Answer.of({"status": "success", "info": "All", "children": children})
@@ -147,15 +150,112 @@ def test_the_state_of_an_older_release_is_read(
     assert "start_date has no effect" in warnings(caplog)[0]
 
 
-@pytest.mark.parametrize("part", [None, 5, [], {}, {"detail": "all"}, {"accounts": 1}], ids=repr)
+def test_an_account_exchanged_for_another_is_warned_of(
+    callcap: Callcap, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As many accounts as before, but others: one may be new, which is said once."""
+    state = run_tap(callcap).state
+    other = [{"account_type": "corporate", "account_name": "B", "account_id": 5_005_005}]
+    other *= state["bookmarks"]["calls"]["asked"]["accounts"]["count"]
+    body = {"status": "success", "info": "All", "children": other}
+    callcap.before_answer = lambda asked: Answer.of(body) if "accounts" in asked.path else None
+    for said in (1, 0):
+        callcap.advance(timedelta(hours=1))
+        state = run_tap(callcap, state=state).state
+        lines = warnings(caplog)
+        assert len(lines) == said
+        assert all("The key sees other accounts than before" in line for line in lines)
+
+
+OLD = {
+    "start_date": None,
+    "detail": "all,notes",
+    "accounts": ["1", "2"],
+    "filters": {"search_action": hashlib.sha256(b"['ans']").hexdigest()[:12]},
+}
+"""What a run of an older release left."""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, []),
+        ({"accounts": None}, []),
+        ({"accounts": ("1", "2", "3")}, ["1 more account(s)"]),
+        ({"accounts": ("1", "3")}, ["1 more account(s)"]),
+        ({"filters": {"search_action": "['missed']"}}, ["other filters (search_action)"]),
+    ],
+    ids=["the-same", "not-listed", "granted", "exchanged", "filtered"],
+)
+def test_what_an_older_release_left_is_understood(change: dict[str, Any], words: list[str]) -> None:
+    """Ids of accounts and digests without a key are compared as what they are."""
+    asked = replace(
+        Asked(None, "all,notes", ("2", "1"), {"search_action": "['ans']"}, "k"), **change
+    )
+    lines = asked.missing(Fingerprint.from_state(OLD), START)
+    assert len(lines) == len(words)
+    assert all(word in line for word, line in zip(words, lines, strict=True))
+
+
+def test_another_key_is_said_once() -> None:
+    """What another key digested cannot be compared; the next run has its own digests."""
+    asked = Asked(None, "all", ("1",), {"search_action": "['ans']"}, "one key")
+    left = asked.fingerprint(None)
+    assert asked.missing(left, START) == []
+    later = replace(asked, api_key="another key")
+    (line,) = later.missing(left, START)
+    assert "api_key is another than that of the state" in line
+    assert later.missing(later.fingerprint(left), START) == []
+    assert replace(later, accounts=None).fingerprint(left).accounts is None
+
+
+def test_accounts_listed_for_the_first_time_are_not_new() -> None:
+    """A key that could not list accounts before has not been granted all of them."""
+    asked = Asked(None, "all", ("1",), {}, "key")
+    assert asked.missing(replace(asked, accounts=None).fingerprint(None), START) == []
+
+
+def test_nothing_in_the_state_can_be_guessed_back() -> None:
+    """No digest of a value without the key, no id, and no more bytes for more accounts."""
+    number = "316-555-3333"
+    ids = tuple(str(id_) for id_ in range(20_000))
+    asked = Asked(None, "all", ids, {"search_caller_id": repr([number])}, "secret key")
+    text = json.dumps(asked.fingerprint(None).to_state())
+    assert len(text) < 300
+    for value in (number, repr([number]), "secret key", "tap-callcap"):
+        digest = hashlib.sha256(value.encode()).hexdigest()
+        assert digest[:8] not in text
+    assert "19999" not in text
+    assert (
+        replace(asked, api_key="other").fingerprint(None).filters != asked.fingerprint(None).filters
+    )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        None,
+        5,
+        [],
+        {},
+        {"detail": "all"},
+        {"accounts": 1},
+        {**OLD, "accounts": 1},
+        {**OLD, "key": 1, "accounts": 2},
+    ],
+    ids=repr,
+)
 def test_a_strange_fingerprint_is_none(part: object) -> None:
     """What is no fingerprint of ours counts as none."""
     assert Fingerprint.from_state(part) is None
 
 
-def test_a_fingerprint_survives_its_state() -> None:
+@pytest.mark.parametrize("accounts", [None, (), ("1", "2")], ids=repr)
+def test_a_fingerprint_survives_its_state(accounts: tuple[str, ...] | None) -> None:
     """What is written into the state is read back."""
-    fingerprint = Fingerprint(None, "all,notes", ("1", "2"))
+    fingerprint = Asked(None, "all,notes", accounts, {"search_action": "x"}, "key").fingerprint(
+        None
+    )
     assert Fingerprint.from_state(fingerprint.to_state()) == fingerprint
 
 
