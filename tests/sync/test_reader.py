@@ -450,6 +450,15 @@ def test_an_api_that_refuses_deep_pages_is_asked_for_fewer() -> None:
     assert windows[0] == (0, 3)
 
 
+def test_a_refusal_of_the_last_page_is_remembered_too() -> None:
+    """Later windows have no more pages than the API has shown to allow."""
+    book = Book(calls_at(*range(20, 3600, 40)))
+    book.deepest = 2
+    ids, _ = read_all(reader_of(book), 20)
+    assert sorted(ids) == sorted(book.calls)
+    assert [number for number in book.numbers if number > 2] == [3]
+
+
 def repeating(book: Book, until: int = 0) -> Callable[[Window, int, int], Page]:
     """The search of `book`, which shows a call again in place of another on pages above a size."""
 
