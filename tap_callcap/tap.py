@@ -30,6 +30,7 @@ from tap_callcap.singer.inputs import (
     read_json_object,
     with_replication_methods,
 )
+from tap_callcap.singer.maps import check_stream_maps
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.streams import STREAMS
@@ -89,6 +90,8 @@ class TapCallcap(Tap):
         if self.input_catalog is not None:
             apply_selection(streams, self.input_catalog)
             check_selected(streams)
+        if options.get("setup_mapper", True):
+            check_stream_maps(self.config.get("stream_maps") or {}, streams)
 
     @classmethod
     def _read_environment(cls) -> dict[str, Any]:

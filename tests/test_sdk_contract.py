@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from singer_sdk import Stream, Tap
 from singer_sdk.batch import Batcher
-from singer_sdk.mapper import PluginMapper, StreamMap
+from singer_sdk.mapper import CustomStreamMap, PluginMapper, StreamMap
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 
 import tap_callcap
@@ -42,6 +42,7 @@ PRIVATE_ATTRIBUTES = {
 """Set by the SDK's `__init__`."""
 
 PRIVATE_METHODS: dict[tuple[type, str], str] = {
+    (CustomStreamMap, "_eval"): "(self, expr, expr_parsed, record, property_name)",
     (Stream, "_check_max_record_limit"): "(self, current_record_index)",
     (Stream, "_finalize_state"): "(self, state)",
 }

@@ -6,7 +6,6 @@ bookmark is the end of a window, the SDK's would be the timestamp of a record.
 
 from __future__ import annotations
 
-import ast
 import logging
 from abc import abstractmethod
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import CustomStreamMap, SameRecordTransform
+from singer_sdk.mapper import SameRecordTransform
 
 from tap_callcap.instants import UTC
 from tap_callcap.records.hashing import NO_HASHING, Hashing
@@ -24,6 +23,7 @@ from tap_callcap.records.schema import load_schema
 from tap_callcap.records.shaper import Shaper
 from tap_callcap.singer.batches import Batches
 from tap_callcap.singer.flattening import Flattener
+from tap_callcap.singer.maps import prepare
 from tap_callcap.singer.selection import Selection, selected_part
 from tap_callcap.singer.writer import BlockWriter, FastRecordMessage
 
@@ -129,10 +129,9 @@ class CallcapStream(Stream):
 
     @cached_property
     def fast_stream_maps(self) -> list[StreamMap]:
-        """The stream maps, with a faster flattening, and null for fields of absent objects."""
+        """The stream maps, with a faster flattening, and prepared for what records hold."""
         for stream_map in self.stream_maps:
-            if isinstance(stream_map, CustomStreamMap):
-                _let_absent_fields_be_null(stream_map.expr_evaluator)
+            prepare(stream_map)
             if stream_map.flattening_options and stream_map.flattening_enabled:
                 columns = stream_map.transformed_schema["properties"]
                 flattener = Flattener(stream_map.flattening_options, columns)
@@ -248,21 +247,6 @@ class CallcapStream(Stream):
 
     def get_replication_key_signpost(self, *_: Any, **__: Any) -> None:
         """No signpost: the bookmark is not the SDK's."""
-
-
-def _let_absent_fields_be_null(evaluator: Any) -> None:  # noqa: ANN401 - simpleeval has no types
-    """Let `caller['zip']` be null where a record's `caller` is absent, and so on further in."""
-    subscript: Callable[[ast.Subscript], Any] = evaluator.nodes[ast.Subscript]
-
-    def field(node: ast.Subscript) -> Any:  # noqa: ANN401 - any value of a record
-        try:
-            return subscript(node)
-        except (KeyError, TypeError):
-            if evaluator.nodes[type(node.value)](node.value) in ({}, None):
-                return None
-            raise
-
-    evaluator.nodes[ast.Subscript] = field
 
 
 def _is_identity(stream_map: StreamMap) -> bool:

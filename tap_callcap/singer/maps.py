@@ -1,0 +1,148 @@
+"""Stream maps: names in them that fit nothing, numbers in them, and errors that say where."""
+
+from __future__ import annotations
+
+import ast
+import json
+from decimal import Decimal
+from difflib import get_close_matches
+from fnmatch import fnmatch
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import ConfigurationError
+from singer_sdk.mapper import NULL_STRING, CustomStreamMap
+
+from tap_callcap.singer.selection import selected_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from singer_sdk.mapper import StreamMap
+
+    from tap_callcap.singer.stream import CallcapStream
+
+OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__source__")
+OF_EXPRESSIONS = frozenset({"_", "record", "config", "__stream_name__", "__original_stream_name__"})
+"""Names in expressions besides properties and functions; `fake` needs Faker."""
+ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
+
+
+def check_stream_maps(maps: Mapping[str, Any], streams: Sequence[CallcapStream]) -> None:
+    """Check that each stream and property that stream maps name exists.
+
+    Raises:
+        ConfigurationError: If one does not: what a map was to remove would go out.
+    """
+    for key, definition in maps.items():
+        if key == "__else__":
+            continue
+        options = definition if isinstance(definition, dict) else {}
+        source = options.get("__source__", key)
+        found = [stream for stream in streams if fnmatch(stream.name, str(source))]
+        if not found:
+            place = f"{key}.__source__" if "__source__" in options else key
+            names = [stream.name for stream in streams]
+            msg = f"Setting stream_maps.{place} names no stream{_near(str(source), names)}"
+            raise ConfigurationError(msg)
+        for name, expression in options.items():
+            if problem := _problem(name, expression, found):
+                msg = f"Setting stream_maps.{key}.{name} {problem}"
+                raise ConfigurationError(msg)
+
+
+def _problem(name: str, expression: object, streams: Sequence[CallcapStream]) -> str | None:
+    """What is wrong with a property's expression, or with an option, in a map of `streams`."""
+    if name.startswith("__") and name not in OPTIONS:
+        return f"is no option of stream maps{_near(name, OPTIONS)}"
+    if name in OPTIONS and name != "__filter__":
+        return None
+    known = {
+        each
+        for stream in streams
+        for schema in (stream.schema, stream.effective_schema)
+        for each in schema["properties"]
+    }
+    if expression is None or expression == NULL_STRING:
+        if name == "__filter__" or name in known:
+            return None
+        return f"removes a property that does not exist{_near(name, known)}"
+    for stream in streams:
+        if isinstance(expression, str) and stream.selected:
+            for used in _unknown_names(name, expression, stream):
+                why = "is not selected" if used in known else "does not exist"
+                return f"uses {used}, which {why}{_near(used, known - {used})}"
+    return None
+
+
+def _unknown_names(name: str, expression: str, stream: CallcapStream) -> list[str]:
+    """The names in the expression for a property that are nothing of a stream's records."""
+    custom = next(each for each in stream.stream_maps if isinstance(each, CustomStreamMap))
+    selected = selected_part(stream.effective_schema, stream.mask)["properties"]
+    known = {*selected, *custom.expr_evaluator.functions, *OF_EXPRESSIONS}
+    known |= ({"self"} if name in selected else set()) | ({"fake"} if custom.fake else set())
+    names = [node for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.Name)]
+    known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return [node.id for node in names if node.id not in known]
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    if any(name.startswith(f"{each}_") for each in known):
+        return ": stream maps see records before they are flattened"
+    near = get_close_matches(name, sorted(known), n=1)
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def prepare(stream_map: StreamMap) -> None:
+    """Let expressions take what records hold; where one fails, name it."""
+    if isinstance(stream_map, CustomStreamMap):
+        evaluator = stream_map.expr_evaluator
+        _let_absent_fields_be_null(evaluator)
+        for kind in ARITHMETIC:
+            evaluator.operators[kind] = partial(_calculate, evaluator.operators[kind])
+        dumps = partial(json.dumps, default=float)  # of Decimal, which json does not know
+        evaluator.functions["json"] = SimpleNamespace(dumps=dumps, loads=json.loads)
+        evaluate = stream_map._eval  # noqa: SLF001 - the SDK has nothing public
+        stream_map._eval = partial(_evaluate, evaluate, stream_map.stream_alias)  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _calculate(operator: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:  # noqa: ANN401 - any values
+    """`left` and `right` by `operator`; a Decimal, which records hold, and a float as Decimals."""
+    if isinstance(left, Decimal) and isinstance(right, float):
+        right = Decimal(str(right))
+    elif isinstance(left, float) and isinstance(right, Decimal):
+        left = Decimal(str(left))
+    return operator(left, right)
+
+
+def _evaluate(evaluate: Callable[..., Any], alias: str, **parts: Any) -> Any:  # noqa: ANN401 - any values
+    """What an expression makes of a record.
+
+    Raises:
+        ConfigurationError: If it fails; the message holds no value.
+    """
+    try:
+        return evaluate(**parts)
+    except Exception as error:
+        msg = (
+            f"The expression for {parts['property_name'] or '__filter__'} of {alias} in "
+            f"stream_maps failed with {type(error).__name__} for a record. Most properties may be null: write "
+            "(revenue or 0), or (notes or '')"
+        )
+        raise ConfigurationError(msg) from error
+
+
+def _let_absent_fields_be_null(evaluator: Any) -> None:  # noqa: ANN401 - simpleeval has no types
+    """Let `caller['zip']` be null where a record's `caller` is absent, and so on further in."""
+    subscript: Callable[[ast.Subscript], Any] = evaluator.nodes[ast.Subscript]
+
+    def field(node: ast.Subscript) -> Any:  # noqa: ANN401 - any value of a record
+        try:
+            return subscript(node)
+        except (KeyError, TypeError):
+            if evaluator.nodes[type(node.value)](node.value) in ({}, None):
+                return None
+            raise
+
+    evaluator.nodes[ast.Subscript] = field
