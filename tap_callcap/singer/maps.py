@@ -127,8 +127,8 @@ def _evaluate(evaluate: Callable[..., Any], alias: str, **parts: Any) -> Any:  #
     except Exception as error:
         msg = (
             f"The expression for {parts['property_name'] or '__filter__'} of {alias} in "
-            f"stream_maps failed with {type(error).__name__} for a record. Most properties may be null: write "
-            "(revenue or 0), or (notes or '')"
+            f"stream_maps failed with {type(error).__name__} for a record. Most "
+            "properties may be null: write (revenue or 0), or (notes or '')"
         )
         raise ConfigurationError(msg) from error
 
