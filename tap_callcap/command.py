@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
+from singer_sdk.exceptions import ConfigurationError
 
+from tap_callcap.environment import LOG_LEVEL, read_dotenv
 from tap_callcap.redaction import one_line, redact_logs, traceback_without_values
 from tap_callcap.tap import TapCallcap
 
@@ -16,6 +20,9 @@ logger = logging.getLogger("tap-callcap")
 
 def run() -> NoReturn:
     """Run the command; where it fails, log one line and exit."""
+    with suppress(ConfigurationError, OSError):  # an error only where settings are read from it
+        if level := read_dotenv().get(LOG_LEVEL):
+            os.environ.setdefault(LOG_LEVEL, level)
     try:
         command = TapCallcap.cli
     except Exception as error:  # noqa: BLE001 - a log config can fail in any way

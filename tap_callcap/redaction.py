@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHORT = 8  # characters; a shorter secret may by chance be part of an ordinary word
 HIDDEN = "…"
 NEVER_LOGGED = ("urllib3", "requests", "http")  # their lines show whole queries
+UNTRUE = "Skipping parse of env var settings..."  # of the SDK, also with --config=ENV
 NEVER_DEBUGGED = "singer_sdk.mapper"  # these show what a stream map made of a record
 
 
@@ -43,6 +44,8 @@ class RedactionFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to log `record`; removes secrets and the messages of exceptions from it."""
         if record.name.partition(".")[0] in NEVER_LOGGED:
+            return False
+        if record.msg == UNTRUE:
             return False
         if record.name == NEVER_DEBUGGED and record.levelno < logging.INFO:
             return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from tap_callcap.records.schema import JSONSchema
 
-ENVIRONMENT_PREFIX = "TAP_CALLCAP_"
 TEN_YEARS = 10 * 366 * 24 * 60  # minutes; a limit for date arithmetic, not of the API
 FALLBACK_ZONE = zone_of("US/Arizona")  # accepted as the API's page says; no clock changes
 
@@ -271,28 +269,3 @@ def client_of(settings: Settings) -> Client:
 def instant_of(value: str | None) -> datetime | None:
     """`value` as an aware UTC instant; a time without an offset is in UTC."""
     return None if value is None else parse_instant(value, UTC)
-
-
-def read_environment(environment: Mapping[str, str | None], schema: JSONSchema) -> dict[str, Any]:
-    """The settings in `environment`, with the types that `schema` gives them.
-
-    A text that does not fit its type stays text, which `validation` reports. An empty variable is
-    ignored.
-    """
-    config: dict[str, Any] = {}
-    for name, part in schema["properties"].items():
-        text = environment.get(ENVIRONMENT_PREFIX + name.upper())
-        if text:
-            config[name] = _typed(text, part.get("type", []))
-    return config
-
-
-def _typed(text: str, kinds: str | list[str]) -> Any:  # noqa: ANN401 - any type of JSON
-    if "string" in kinds:
-        return text
-    if "boolean" in kinds:
-        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
+from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from click import Option
-from dotenv import dotenv_values
+from click import ClickException, Option
 from singer_sdk import Tap
+from singer_sdk.about import TextFormatter
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError, FatalAPIError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
+from tap_callcap.environment import read_dotenv, read_environment, unused_variables
 from tap_callcap.redaction import redact_logs
-from tap_callcap.settings import SETTINGS, client_of, read_environment
+from tap_callcap.settings import SETTINGS, client_of
+from tap_callcap.signals import HANG_UP, ignore_signals
 from tap_callcap.singer.incremental import IncrementalStream
 from tap_callcap.singer.inputs import (
     apply_selection,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from click import Command, Context
+    from singer_sdk.about import AboutInfo
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.plugin_base import _ConfigInput
     from singer_sdk.singerlib.encoding import GenericSingerWriter
@@ -50,7 +53,17 @@ if TYPE_CHECKING:
     from tap_callcap.settings import Settings
 
 FROM_ENVIRONMENT = "ENV"  # instead of a file
-SHUTDOWN_TIMEOUT = 5.0  # seconds from a signal to the end, whatever the target does
+
+
+class _AboutText(TextFormatter, format_name="text"):
+    """What `--about` says without `--format`: the SDK's text, with descriptions of the settings."""
+
+    def format_about(self, about_info: AboutInfo) -> str:
+        text = super().format_about(about_info)
+        for name, part in about_info.settings["properties"].items():
+            line = f"  - Name: {name}\n"
+            text = text.replace(line, f"{line}    Description: {part['description']}\n")
+        return text
 
 
 class TapCallcap(Tap):
@@ -80,7 +93,6 @@ class TapCallcap(Tap):
         **options: Any,
     ) -> None:
         self.client_factory = client_factory
-        # Not the SDK's way, which puts a .env from any folder above itself into the environment.
         environment = self._read_environment() if parse_env_config else {}
         catalog = options.get("catalog")
         if isinstance(catalog, dict):
@@ -96,12 +108,17 @@ class TapCallcap(Tap):
     @classmethod
     def _read_environment(cls) -> dict[str, Any]:
         """The settings in the environment, and below them those in `.env` of the working folder."""
-        try:
-            file = dotenv_values(".env")
-        except UnicodeDecodeError:
-            msg = "The file .env in the working folder is not UTF-8 text"
-            raise ConfigurationError(msg) from None
-        return read_environment({**file, **os.environ}, cls.config_jsonschema)
+        return read_environment({**read_dotenv(), **os.environ}, cls.config_jsonschema)
+
+    @classmethod
+    def _warn_of_unused_variables(cls, given: _ConfigInput) -> None:
+        environment: dict[str, str | None] = dict(os.environ)
+        with suppress(ConfigurationError, OSError):  # an error only where .env is to be read
+            environment = {**read_dotenv(), **environment}
+        schema, is_read = cls.config_jsonschema, given.parse_env
+        config = given.config | (read_environment(environment, schema) if is_read else {})
+        for line in unused_variables(environment, schema, config, is_read=is_read):
+            cls.logger.warning("%s", line)
 
     def _streams_of_this_tap(self) -> list[CallcapStream]:
         return [stream for stream in self.streams.values() if isinstance(stream, CallcapStream)]
@@ -109,10 +126,11 @@ class TapCallcap(Tap):
     @classmethod
     def cb_config(cls, ctx: Context, param: Option, value: tuple[str, ...]) -> _ConfigInput:
         """Read the config, and from here on hide its secrets in the log."""
+        given = super().cb_config(ctx, param, tuple({FROM_ENVIRONMENT}.intersection(value)))
         for name in value:
-            if name != FROM_ENVIRONMENT:
-                read_json_object(partial(Path(name).read_text, encoding="utf-8"), f"config {name}")
-        given = super().cb_config(ctx, param, value)
+            if name != FROM_ENVIRONMENT:  # read once: it may be a pipe
+                read = partial(Path(name).read_text, encoding="utf-8")
+                given.config |= read_json_object(read, f"config {name}")[1]
         config = given.config | (cls._read_environment() if given.parse_env else {})
         parts = cls.config_jsonschema["properties"].items()
         secrets = (config.get(name) for name, part in parts if part.get("secret"))
@@ -134,10 +152,13 @@ class TapCallcap(Tap):
     @classmethod
     def cb_test(cls, ctx: Context, param: Option, value: str) -> None:
         """Check that calls can be read; the SDK would write a record of each stream instead."""
-        if value in {CliTestOptionValue.Disabled.value, CliTestOptionValue.Schema.value}:
-            super().cb_test(ctx, param, value)
+        if value == CliTestOptionValue.Disabled.value:
             return
         given: _ConfigInput = ctx.params["config"]
+        cls._warn_of_unused_variables(given)
+        if value == CliTestOptionValue.Schema.value:
+            super().cb_test(ctx, param, value)
+            return
         tap = cls(config=given.config, parse_env_config=given.parse_env)
         for stream in tap.streams.values():
             if isinstance(stream, IncrementalStream):
@@ -153,10 +174,15 @@ class TapCallcap(Tap):
                 text, value = read_json_object(options[option].read, option)
                 check(value, names)
                 options[option] = StringIO(text)
+        if not options.get("about"):
+            cls._warn_of_unused_variables(options["config"])
         try:
             super().invoke(**options)
         except ConfigValidationError as error:  # of which the SDK would write several lines
             raise ConfigurationError(str(error)) from None
+        except BrokenPipeError:
+            msg = "The target has ended before the tap: see the target's log"
+            raise ClickException(msg) from None
 
     def discover_streams(self) -> Sequence[CallcapStream]:
         """Every stream of the tap."""
@@ -175,17 +201,18 @@ class TapCallcap(Tap):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's signature
         """End the run after whole lines, the last of them the STATE of the last checkpoint."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        # A target that has stopped reading must not keep the tap from ending.
-        hard_end = threading.Timer(SHUTDOWN_TIMEOUT, os._exit, [128 + signum])
-        hard_end.daemon = True
-        hard_end.start()
+        ignore_signals()
         leave = partial(sys.exit, 128 + signum)
         if isinstance(self.message_writer, BlockWriter):
             self.message_writer.stop(leave)
         else:
             leave()
+
+    def _setup_signal_handlers(self) -> None:
+        super()._setup_signal_handlers()
+        # The SDK leaves SIGHUP out; nohup has it ignored.
+        if HANG_UP is not None and signal.getsignal(HANG_UP) is not signal.SIG_IGN:
+            signal.signal(HANG_UP, self._handle_termination)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the config; the SDK's own messages would show values, perhaps the key.

@@ -21,10 +21,11 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_callcap.api.filter_table import FILTERS
 from tap_callcap.api.filters import demand, filter_problems, unknown
+from tap_callcap.environment import ENVIRONMENT_PREFIX
 from tap_callcap.instants import UTC, UnreadableError, parse_instant, zone_of
 from tap_callcap.records.hashing import problem_with
 from tap_callcap.records.schema import load_schema
-from tap_callcap.settings import ENVIRONMENT_PREFIX, instant_of
+from tap_callcap.settings import instant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -270,8 +270,8 @@ def test_a_signal_ends_the_run_at_its_last_checkpoint(
     assert written | run.ids == sandbox.book.ids
 
 
-def test_a_dead_target_ends_the_run_quietly(sandbox: Sandbox, tmp_path: Path) -> None:
-    """When nobody reads standard output any more: non-zero, no traceback."""
+def test_a_dead_target_ends_the_run_with_one_line(sandbox: Sandbox, tmp_path: Path) -> None:
+    """When nobody reads standard output any more: exit 1, a line that says so, no traceback."""
     config = tmp_path / "config.json"
     config.write_text(json.dumps(config_for(sandbox, page_size=3)), encoding="utf-8")
     reader, writer = os.pipe()
@@ -284,7 +284,9 @@ def test_a_dead_target_ends_the_run_quietly(sandbox: Sandbox, tmp_path: Path) ->
         os.close(writer)
         os.close(reader)
         _, log = process.communicate(timeout=20)
-    assert process.returncode not in {0, None}
+    assert process.returncode == 1
+    (line,) = errors_of(log.decode())
+    assert "The target has ended before the tap: see the target's log" in line
     assert b"Traceback" not in log
     assert b"Exception ignored" not in log
 

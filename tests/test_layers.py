@@ -15,10 +15,12 @@ PACKAGE = Path(__file__).parents[1] / "tap_callcap"
 
 LAYERS = (
     # from the bottom: a line may import from itself and from the lines above it
+    ("signals", "what ends the process"),
     ("instants", "time and zones"),
     ("windows", "windows of time"),
     ("records", "bytes of a call in, one record out"),
     ("api", "requests, answers, HTTP"),
+    ("environment", "what its variables ask for"),
     ("settings", "what the user asks for"),
     ("validation", "what is wrong with it"),
     ("redaction", "what may reach the log"),

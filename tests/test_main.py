@@ -19,6 +19,7 @@ from support.running import discovered
 from tap_callcap import __main__ as command
 from tap_callcap import tap
 from tap_callcap.sandbox import CallBook, Sandbox
+from tap_callcap.signals import ENDING
 from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.tap import TapCallcap
 
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put back what the command's entry changes for its process."""
+    monkeypatch.setattr(command, "end_in_time", lambda: None)
     hook, handlers = sys.excepthook, list(logging.getLogger().handlers)
     filters = [(each, list(each.filters)) for each in handlers]
-    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = {number: signal.getsignal(number) for number in ENDING}
     thresholds = gc.get_threshold()
     yield
     sys.excepthook = hook
@@ -281,42 +283,131 @@ def test_a_wrong_file_is_one_line(
     assert "belongs to another tap" in error.message
 
 
-@pytest.fixture
-def goodbyes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What a signal's handler would end the process with, if the target did not read."""
-    calls: list[Any] = []
-    monkeypatch.setattr(tap, "SHUTDOWN_TIMEOUT", 3600.0)
-    monkeypatch.setattr(os, "_exit", calls.append)
-    return calls
-
-
-@pytest.mark.usefixtures("goodbyes")
 @pytest.mark.parametrize("writer", [BlockWriter(), KillableWriter()], ids=["ours", "another"])
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["TERM", "INT"]
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
+    ids=["TERM", "INT", "HUP"],
 )
 def test_a_signal_leaves_with_its_code(number: int, code: int, writer: Any) -> None:
-    """SIGTERM ends with 143, SIGINT with 130; from then on both are ignored."""
+    """SIGTERM ends with 143, SIGINT with 130, SIGHUP with 129; from then on all are ignored."""
     TapCallcap(config={"api_key": "key"}, message_writer=writer)
     with pytest.raises(SystemExit) as exit_:
         signal.raise_signal(number)
     assert exit_.value.code == code
-    signal.raise_signal(signal.SIGTERM)
-    signal.raise_signal(signal.SIGINT)
+    for each in ENDING:
+        signal.raise_signal(each)
 
 
-def test_a_target_that_reads_no_more_does_not_keep_the_tap(
-    goodbyes: list[Any], monkeypatch: pytest.MonkeyPatch
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    """`nohup` starts a process with SIGHUP ignored, so that it outlives its terminal."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    TapCallcap(config={"api_key": "key"})
+    signal.raise_signal(signal.SIGHUP)
+
+
+def test_a_target_that_has_ended_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where whole lines cannot be written, the process ends a few seconds after the signal."""
-    monkeypatch.setattr(tap, "SHUTDOWN_TIMEOUT", 0.01)
-    instance = TapCallcap(config={"api_key": "key"}, message_writer=BlockWriter())
+    """A broken pipe says who has ended; what is not written yet is dropped."""
 
-    def blocked(leave: object) -> None:
-        del leave
-        while not goodbyes:
-            pass
+    def broken(_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
 
-    monkeypatch.setattr(instance.message_writer, "stop", blocked)
-    signal.raise_signal(signal.SIGTERM)
-    assert goodbyes == [143]
+    monkeypatch.setattr(TapCallcap, "sync_all", broken)
+    assert ended(monkeypatch, config_file(tmp_path, api_key="key")) == 1
+    assert caplog.records[-1].message == "The target has ended before the tap: see the target's log"
+
+
+def test_what_cannot_be_written_is_dropped_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would try again while it exits, and show a traceback."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        out.write("{")
+        monkeypatch.setattr(sys, "stdout", out)
+        assert ended(monkeypatch, "--nothing") == 1
+        out.flush()
+
+
+def test_the_text_of_about_describes_each_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--about` alone says what a setting means, as `--about --format=json` does."""
+    assert ended(monkeypatch, "--about") == 0
+    text = capsys.readouterr().out
+    for name, part in TapCallcap.config_jsonschema["properties"].items():
+        assert f"  - Name: {name}\n    Description: {part['description']}\n    Type: " in text
+
+
+@pytest.mark.parametrize("around", [None, "WARNING"])
+def test_a_log_level_may_stand_in_dotenv(
+    around: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one in the environment, which wins over it."""
+    (tmp_path / ".env").write_text("TAP_CALLCAP_LOGLEVEL=DEBUG", encoding="utf-8")
+    monkeypatch.setenv("TAP_CALLCAP_LOGLEVEL", "")
+    monkeypatch.delenv("TAP_CALLCAP_LOGLEVEL")
+    if around:
+        monkeypatch.setenv("TAP_CALLCAP_LOGLEVEL", around)
+    root = logging.getLogger()
+    level = root.level
+    assert ended(monkeypatch, "--version") == 0
+    found, root.level = root.level, level
+    assert logging.getLevelName(found) == (around or "DEBUG")
+
+
+def test_the_sdk_does_not_say_that_the_environment_is_skipped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so also of a run with `--config=ENV`."""
+    monkeypatch.setenv("TAP_CALLCAP_API_KEY", "key")
+    assert ended(monkeypatch, "--config=ENV", "--test=schema") == 0
+    assert "env var" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--test=schema", "run"])
+def test_variables_without_effect_are_named(
+    option: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the environment and from .env, without their values, and each once."""
+    (tmp_path / ".env").write_text("TAP_CALLCAP_ENDDATE=c4n4ry", encoding="utf-8")
+    monkeypatch.setenv("TAP_CALLCAP_STARTDATE", "c4n4ry")
+    monkeypatch.setenv("TAP_CALLCAP_LAG_MINUTES", "7")
+    monkeypatch.setattr(TapCallcap, "sync_all", lambda _: None)
+    monkeypatch.setenv("TAP_CALLCAP_API_KEY", "key")
+    options = [] if option == "run" else [option]
+    config = config_file(tmp_path, api_key="key", lag_minutes=5)
+    warnings = []
+    for source in (config, "--config=ENV"):
+        caplog.clear()
+        ended(monkeypatch, source, *options)
+        warnings.append([each.message for each in caplog.records if each.levelname == "WARNING"])
+    unknown = [
+        "The variable TAP_CALLCAP_ENDDATE is not a setting: did you mean TAP_CALLCAP_END_DATE?",
+        "The variable TAP_CALLCAP_STARTDATE is not a setting: did you mean TAP_CALLCAP_START_DATE?",
+    ]
+    unused = "Without --config=ENV these variables are not used: TAP_CALLCAP_LAG_MINUTES"
+    assert warnings == [[*unknown, unused], unknown]
+
+
+def test_a_dotenv_that_is_not_asked_for_may_be_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Only `--config=ENV` needs it."""
+    (tmp_path / ".env").write_bytes(b"TAP_CALLCAP_API_KEY=\xff\xfe")
+    assert ended(monkeypatch, config_file(tmp_path, api_key="key"), "--test=schema") == 0
+
+
+def test_a_config_may_come_from_a_pipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each is read once, in order; a later one wins."""
+    pipes = []
+    for number, config in enumerate(({"api_key": "key", "page_size": 0}, {"page_size": 5})):
+        reader, writer = os.pipe()
+        with os.fdopen(writer, "w") as file:
+            json.dump(config, file)
+        pipes.append(reader)
+        (tmp_path / str(number)).symlink_to(f"/dev/fd/{reader}")
+    assert ended(monkeypatch, "--config=0", "--config=1", "--test=schema") == 0
+    for reader in pipes:
+        os.close(reader)

@@ -23,7 +23,8 @@ from support.written_settings import (
     brought_up_to_date,
     type_of,
 )
-from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS, read_environment
+from tap_callcap.environment import ENVIRONMENT_PREFIX, read_environment
+from tap_callcap.settings import SETTINGS
 from tap_callcap.validation import config_errors
 
 if TYPE_CHECKING:

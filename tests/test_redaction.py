@@ -133,6 +133,14 @@ def test_what_holds_queries_or_values_is_not_shown(
     assert ("the line" in written(handler)) is is_shown
 
 
+def test_an_untrue_line_of_the_sdk_is_not_shown(
+    handler: logging.StreamHandler[StringIO],
+) -> None:
+    """The tap reads the environment itself, and the SDK says that it is skipped."""
+    logging.getLogger("tap-callcap").info("Skipping parse of env var settings...")
+    assert not written(handler)
+
+
 def test_a_line_that_cannot_be_formatted_shows_no_values(
     handler: logging.StreamHandler[StringIO], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 from singer_sdk import Stream, Tap
+from singer_sdk.about import TextFormatter
 from singer_sdk.batch import Batcher
 from singer_sdk.mapper import CustomStreamMap, PluginMapper, StreamMap
 from singer_sdk.singerlib.encoding import GenericSingerWriter
@@ -58,6 +59,7 @@ OVERRIDDEN: dict[tuple[type, str], str] = {
     (Stream, "metadata"): "property",
     (Stream, "stream_maps"): "property",
     (Tap, "_handle_termination"): "(self, signum, frame)",
+    (Tap, "_setup_signal_handlers"): "(self)",
     (Tap, "_validate_config"): "(self, *, raise_errors)",
     (Tap, "cb_config"): "(ctx, param, value)",
     (Tap, "cb_test"): "(ctx, param, value)",
@@ -77,9 +79,10 @@ CALLED: dict[tuple[type, str], str] = {
     (PluginMapper, "register_raw_stream_schema"): "(self, stream_name, schema, key_properties)",
     (StreamMap, "flatten_record"): "(self, record)",
     (StreamMap, "transform"): "(self, record)",
+    (TextFormatter, "format_about"): "(self, about_info)",
     (Tap, "append_builtin_config"): "(config_jsonschema)",
 }
-"""Public, and not made for subclasses or scripts; `flatten_record` is replaced on instances."""
+"""Public, and not made for subclasses or scripts; two of them are replaced."""
 
 SIGNATURES: dict[tuple[type, str], str] = PRIVATE_METHODS | OVERRIDDEN | CALLED
 OURS: dict[type, list[type]] = {

@@ -17,7 +17,7 @@ from support.whole_schema import KEY, WHOLE_SCHEMA
 from tap_callcap.api.filters import Filters
 from tap_callcap.instants import MINUTE
 from tap_callcap.records.hashing import Hashing
-from tap_callcap.settings import SETTINGS, Settings, read_environment
+from tap_callcap.settings import SETTINGS, Settings
 from tap_callcap.validation import config_errors
 
 UTC = timezone.utc
@@ -477,43 +477,3 @@ def test_start_date_is_before_end_date(start: str | None, end: str | None, is_wr
 def test_an_address_may_have_port_and_path_and_plain_http_on_this_machine(url: str) -> None:
     """Proxies and the sandbox are reached as well as Callcap."""
     assert settings_of(api_url=url).api_url == url
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "value"),
-    [
-        ("api_key", "0123", "0123"),
-        ("start_date", "2024-01-01", "2024-01-01"),
-        ("page_size", "50", 50),
-        ("page_size", "fifty", "fifty"),
-        ("page_size", "true", True),
-        ("retry_minutes", "0.5", 0.5),
-        ("retry_minutes", "1" * 5000, "1" * 5000),
-        ("flattening_enabled", "True", True),
-        ("flattening_enabled", "1", True),
-        ("flattening_enabled", "false", False),
-        ("flattening_enabled", "0", False),
-        ("flattening_enabled", "yes", "yes"),
-        ("stream_maps", '{"calls": {}}', {"calls": {}}),
-        ("stream_maps", "{calls", "{calls"),
-    ],
-    ids=lambda value: repr(value)[:20],
-)
-def test_a_variable_is_read_as_the_type_of_its_setting(name: str, text: str, value: object) -> None:
-    """The environment has only texts; what is no such type stays one, and is told of."""
-    environment = {f"TAP_CALLCAP_{name.upper()}": text}
-    config = read_environment(environment, WHOLE_SCHEMA)
-    assert config == {name: value}
-    assert type(config[name]) is type(value)
-    assert len(config_errors(KEY | {"flattening_max_depth": 5} | config, WHOLE_SCHEMA)) == (
-        text in {"fifty", "true", "yes", "{calls", "1" * 5000}
-    )
-
-
-def test_other_variables_are_ignored() -> None:
-    """Empty variables are not set, and names that are no setting belong to somebody else."""
-    environment = {"TAP_CALLCAP_PAGE_SIZE": "", "TAP_CALLCAP_PAGESIZE": "5", "PAGE_SIZE": "5"}
-    assert read_environment(environment, WHOLE_SCHEMA) == {}
-    assert read_environment({"TAP_CALLCAP_ANY": "text"}, {"properties": {"any": {}}}) == {
-        "any": "text"
-    }

@@ -18,9 +18,10 @@ from support.written_filters import EXAMPLES, account, filters_table, tried
 from support.written_settings import CHECKOUT
 from tap_callcap.api.filter_table import FILTERS, NOT_FILTERS, RANGE
 from tap_callcap.api.filters import Filters
+from tap_callcap.environment import read_environment
 from tap_callcap.instants import MINUTE
 from tap_callcap.sandbox import VENDOR_EXAMPLE, Answer, CallBook, Callcap, Sandbox, Switches
-from tap_callcap.settings import SETTINGS, read_environment
+from tap_callcap.settings import SETTINGS
 from tap_callcap.validation import config_errors
 
 if TYPE_CHECKING:

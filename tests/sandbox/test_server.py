@@ -13,20 +13,22 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from select import select
 from threading import Event
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+import pytest
 from click.testing import CliRunner
 
 from support.sandbox_requests import ALWAYS
+from tap_callcap import sandbox as sandbox_package
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Sandbox, Switches
-from tap_callcap.sandbox.__main__ import main
+from tap_callcap.sandbox import __main__ as entry
+from tap_callcap.sandbox.command import main
 from tap_callcap.sandbox.switches import SWITCHES
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-    import pytest
 
 KEY = {"Authorization": "Bearer sandbox"}
 COMMAND = (sys.executable, "-m", "tap_callcap.sandbox")
@@ -197,6 +199,56 @@ def test_the_command_lists_the_switches() -> None:
     assert [line.split(" = ")[0] for line in lines if line[0] != " "] == list(SWITCHES)
     assert "empty_search = list | null | missing | last_page_0 | 404 | 204" in lines
     assert "    The zone of the login, used if a request names none." in lines
+
+
+def test_the_command_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what the extra installs it is one line, and the package can be imported."""
+    monkeypatch.delitem(sys.modules, "tap_callcap.sandbox.command")
+    monkeypatch.setitem(sys.modules, "tap_callcap.sandbox.book", None)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as exit_:
+        entry.main()
+    signal.signal(signal.SIGTERM, before)
+    assert exit_.value.code == (
+        "callcap-sandbox needs tap_callcap.sandbox.book, which the extra `sandbox` installs: "
+        "pip install 'tap-callcap[sandbox]'"
+    )
+
+
+def test_a_signal_ends_the_command_while_it_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also as process 1 of a container, which ignores signals without a handler."""
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def find_spec(name: str, *_: object) -> None:
+        if name == "tap_callcap.sandbox.command":
+            signal.raise_signal(signal.SIGTERM)
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "tap_callcap.sandbox.command")
+    monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=find_spec), *sys.meta_path])
+    with pytest.raises(SystemExit) as exit_:
+        entry.main()
+    signal.signal(signal.SIGTERM, before)
+    assert (codes, exit_.value.code) == ([143], 130)
+
+
+def test_the_entry_runs_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its options."""
+    monkeypatch.setattr(sys, "argv", ["callcap-sandbox", "--switches"])
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as exit_:
+        entry.main()
+    signal.signal(signal.SIGTERM, before)
+    assert exit_.value.code == 0
+
+
+def test_the_package_has_no_other_names() -> None:
+    """A misspelt name is an error as in any module."""
+    assert sandbox_package.Sandbox is Sandbox
+    with pytest.raises(AttributeError, match="has no attribute 'Sandbx'"):
+        getattr(sandbox_package, "Sandbx")  # noqa: B009 - mypy knows that there is none
 
 
 def test_wrong_options_are_one_line() -> None:

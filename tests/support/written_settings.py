@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tap_callcap.settings import ENVIRONMENT_PREFIX, SETTINGS
+from tap_callcap.environment import ENVIRONMENT_PREFIX
+from tap_callcap.settings import SETTINGS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a script, Python adds only this folder
 
