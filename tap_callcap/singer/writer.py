@@ -13,11 +13,14 @@ from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 
+from tap_callcap.singer.pipe import LinePipe
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 BLOCK = 2**20  # bytes; each write lets another thread run, which costs more than the write itself
 OLDEST = 1.0  # seconds after which a record is written though its block is not full
+PATIENCE = 4.0  # seconds from a signal until lines are given up that the target does not read
 
 # Line ends for Python's str.splitlines, which some readers use; JSON may hold them unescaped.
 _LINE_ENDS = {
@@ -52,7 +55,9 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         self._last_state = b""
         self._is_writing = False
         self.target_wait_seconds = 0.0  # time spent in writes, which block while the target is busy
+        self._pipe: tuple[object, LinePipe | None] = (None, None)  # and the stdout that it is of
         self._stop: Callable[[], NoReturn] | None = None
+        self._deadline = 0.0
 
     def serialize_message(self, message: Message | FastRecordMessage) -> bytes:
         """One message as a line of JSON."""
@@ -112,22 +117,34 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
         started = time.monotonic()
         if hasattr(out, "buffer"):
-            left = memoryview(block)
-            while left:  # with PYTHONUNBUFFERED a signal cuts a write short
-                left = left[out.buffer.write(left) :]
+            self._write_bytes(out, memoryview(block))
         else:
             out.write(block.decode())
         out.flush()
         self.target_wait_seconds += time.monotonic() - started
 
+    def _write_bytes(self, out: Any, left: memoryview) -> None:  # noqa: ANN401 - any stdout
+        if out is not self._pipe[0]:
+            self._pipe = out, LinePipe.of(out)
+        pipe = self._pipe[1]
+        if pipe is not None:
+            out.flush()
+        write: Callable[[memoryview], int] = (pipe or out.buffer).write
+        while left:  # with PYTHONUNBUFFERED a signal cuts a write short
+            left = left[write(left) :]
+            if left and self._stop is not None and time.monotonic() >= self._deadline:
+                self._stop()
+
     def stop(self, leave: Callable[[], NoReturn]) -> None:
         """Write the block and the last STATE again, then call `leave`.
 
         A signal handler calls this. While a message is being written it returns at once, and the
-        writer stops as soon as that message is complete.
+        writer stops as soon as that message is complete. Where the target does not read, it leaves
+        after `PATIENCE`, without the lines that the pipe could not hold.
         """
+        if self._stop is None:
+            self._stop, self._deadline = leave, time.monotonic() + PATIENCE
         if self._is_writing:
-            self._stop = leave
             return
         self._lines += self._last_state
         self._write_block()

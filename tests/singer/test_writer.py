@@ -216,11 +216,11 @@ def test_a_signal_amidst_a_block_loses_none_of_it(
     file = os.fdopen(writes, "wb", buffering=buffering)
     stdout = io.TextIOWrapper(file, encoding="utf-8")
     monkeypatch.setattr("tap_callcap.singer.writer.sys", SimpleNamespace(stdout=stdout))
-    monkeypatch.setattr("tap_callcap.singer.writer.BLOCK", 2**20)
+    monkeypatch.setattr("tap_callcap.singer.writer.BLOCK", 2**23)
     writer = BlockWriter()
     before = signal.signal(signal.SIGALRM, lambda *_: writer.stop(leave))
     writer.write_message(STATE)
-    for n in range(300):
+    for n in range(3000):
         writer.write_message(record(n=n, notes="x" * 1000))
     # The block is longer than the pipe, which nobody reads until the signal has come.
     signal.setitimer(signal.ITIMER_REAL, 0.1)
@@ -240,7 +240,84 @@ def test_a_signal_amidst_a_block_loses_none_of_it(
     reader.join()
     os.close(reads)
     lines = [json.loads(line) for line in received.splitlines()]
-    assert [line["type"] for line in lines] == ["STATE", *["RECORD"] * 300, "STATE"]
+    assert [line["type"] for line in lines] == ["STATE", *["RECORD"] * 3000, "STATE"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a pipe can hold")
+@pytest.mark.parametrize("size", [3000, 5000, 70_000, 400_000])
+@pytest.mark.parametrize("buffering", [0, -1], ids=["without a buffer", "with a buffer"])
+def test_a_stop_while_nobody_reads_leaves_whole_lines(
+    size: int, buffering: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that the pipe cannot hold whole is not begun, however long the lines are."""
+    reads, writes = os.pipe()
+    file = os.fdopen(writes, "wb", buffering=buffering)
+    stdout = io.TextIOWrapper(file, encoding="utf-8")
+    monkeypatch.setattr("tap_callcap.singer.writer.sys", SimpleNamespace(stdout=stdout))
+    monkeypatch.setattr("tap_callcap.singer.writer.PATIENCE", 0.1)
+    writer = BlockWriter()
+    before = signal.signal(signal.SIGALRM, lambda *_: writer.stop(leave))
+    writer.write_message(STATE)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    records = [record(n=n, notes="x" * size) for n in range(2 * BLOCK // size + 2)]
+    with pytest.raises(LeftError):
+        writer.write_records([each.to_dict() for each in records])
+    signal.signal(signal.SIGALRM, before)
+    stdout.detach()
+    file.close()
+    with os.fdopen(reads, "rb") as reader:
+        received = reader.read()
+    assert received.endswith(b"\n")
+    lines = [json.loads(line) for line in received.splitlines()]
+    assert [line["type"] for line in lines] == ["STATE", *["RECORD"] * (len(lines) - 1)]
+    assert [line["record"]["n"] for line in lines[1:]] == list(range(len(lines) - 1))
+    assert len(lines) > 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a pipe can hold")
+@pytest.mark.parametrize("chunk", [1000, 2**16, 2**22])
+def test_a_slow_reader_gets_all(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whatever pieces it reads, also a line longer than a pipe, and after another's line."""
+    reads, writes = os.pipe()
+    os.write(writes, b'{"type":"before"}\n')
+    stdout = io.TextIOWrapper(os.fdopen(writes, "wb"), encoding="utf-8")
+    monkeypatch.setattr("tap_callcap.singer.writer.sys", SimpleNamespace(stdout=stdout))
+    received = bytearray()
+
+    def read() -> None:
+        while got := os.read(reads, chunk):
+            received.extend(got)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    writer = BlockWriter()
+    sizes = [*range(0, 9000, 30), 2 * BLOCK, 5]
+    for size in sizes:
+        writer.write_message(record(notes="x" * size))
+    writer.write_message(STATE)
+    stdout.close()
+    reader.join()
+    os.close(reads)
+    lines = [json.loads(line) for line in received.splitlines()]
+    assert [len(line["record"]["notes"]) for line in lines[1:-1]] == sizes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a pipe can hold")
+def test_a_reader_that_has_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the pipe is full: nobody waits for room that never comes."""
+    reads, writes = os.pipe()
+    file = os.fdopen(writes, "wb", buffering=0)
+    stdout = io.TextIOWrapper(file, encoding="utf-8")
+    monkeypatch.setattr("tap_callcap.singer.writer.sys", SimpleNamespace(stdout=stdout))
+    writer = BlockWriter()
+    before = signal.signal(signal.SIGALRM, lambda *_: os.close(reads))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    records = [record(notes="x" * 10_000).to_dict() for _ in range(300)]
+    with pytest.raises(BrokenPipeError):
+        writer.write_records(records)
+    signal.signal(signal.SIGALRM, before)
+    stdout.detach()
+    file.close()
 
 
 def test_a_stdout_without_bytes_is_written_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
