@@ -30,8 +30,9 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 def test_before_a_run_a_signal_ends_the_process_at_once(ends: list[int]) -> None:
     """Process 1 of a container would ignore them; Ctrl-C stays an exception."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signals.end_at_once()
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGHUP)
