@@ -49,7 +49,8 @@ Warn: TypeAlias = Callable[[str], None]
 Converter: TypeAlias = Callable[[JSON, str, "ExtraFields"], JSON]
 """Converts a value other than null at a path; what fits no type goes to the extra fields."""
 
-_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,62}", re.ASCII)
+_FIELD_NAME = re.compile(r"[a-z_]{1,63}")  # as the API names the fields of a call
+_MOST_NAMES = 20  # unknown names in the log; more may be data, such as names of people
 
 
 class ExtraFields:
@@ -62,15 +63,28 @@ class ExtraFields:
     def __init__(self, warn: Warn) -> None:
         self._warn = warn
         self._warned: set[str] = set()
+        self._names: set[str] = set()
         self._values: dict[str, JSON] = {}
 
     def add(self, path: str, value: JSON, why: str) -> None:
         """Keep `value`, found at `path`, and log `why` it has no other place."""
-        key = path
-        while key in self._values:  # a field's own name may look like a path
-            key += "'"
-        self._values[key] = value
+        self._keep(path, value)
         self.warn_once(path, why)
+
+    def add_unknown(self, prefix: str, name: str, value: JSON) -> None:
+        """Keep the value of an unknown field; log its name only if that cannot be data.
+
+        An object inside a call may have keys such as telephone numbers or names of people.
+        """
+        self._keep(prefix + name, value)
+        is_shown = not prefix and _FIELD_NAME.fullmatch(name)
+        line = "unknown; kept in _extra"
+        if is_shown and name not in self._names:
+            if len(self._names) == _MOST_NAMES:
+                name, line = "?", f"{line}; only the first {_MOST_NAMES} names are shown"
+            else:
+                self._names.add(name)
+        self.warn_once(f"{prefix}{name if is_shown else '?'}", line)
 
     def add_mismatch(self, path: str, value: JSON, why: str, shape: Shape) -> None:
         """Keep `value`, found in place of `shape`, unless it may hold hidden parts of it."""
@@ -81,12 +95,15 @@ class ExtraFields:
 
     def warn_once(self, path: str, what: str) -> None:
         """Log `what` about the field at `path`, once however many calls have it."""
-        # A key that is itself data, such as a telephone number, must not reach the log.
-        names = re.sub(r"\[\d+\]", "", path).split(".")
-        field = ".".join(name if _FIELD_NAME.fullmatch(name) else "?" for name in names)
+        field = re.sub(r"\[\d+\]", "", path)
         if (line := f"Field {field}: {what}") not in self._warned:
             self._warned.add(line)
             self._warn(line)
+
+    def _keep(self, path: str, value: JSON) -> None:
+        while path in self._values:  # a field's own name may look like a path
+            path += "'"
+        self._values[path] = value
 
     def take(self) -> str | None:
         """Return the extra fields of this call as JSON text, null without any, and forget them."""
@@ -232,7 +249,7 @@ def _object(shape: Object) -> Converter:
             record[name] = item
         if not expected.issuperset(value):
             for key in value.keys() - expected:
-                extra.add(prefix + key, value[key], "unknown; kept in _extra")
+                extra.add_unknown(prefix, key, value[key])
         return record
 
     return convert
