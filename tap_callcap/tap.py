@@ -194,7 +194,13 @@ class TapCallcap(Tap):
 
     def sync_all(self) -> None:  # type: ignore[misc]  # final, but there is no hook at a run's end
         """Read every selected stream, then fail if a stream deferred a failure."""
-        super().sync_all()
+        try:
+            super().sync_all()
+        except BaseException:  # a signal, too
+            for stream in self.streams.values():
+                if isinstance(stream, IncrementalStream):
+                    stream.log_early_end()
+            raise
         streams = (each for each in self.streams.values() if isinstance(each, CallcapStream))
         if lines := [line for stream in streams for line in stream.failures]:
             raise FatalAPIError("; ".join(lines))

@@ -6,7 +6,6 @@ import json
 import logging
 import re
 from datetime import datetime, timedelta, timezone
-from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -17,7 +16,6 @@ from support.histories import BEGINNING, History, live_through, random_history, 
 from support.running import bookmark_of, expected_record, run_command, run_tap, state_at
 from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Sandbox, Switches, made_up_calls
 from tap_callcap.sandbox.switch_texts import switch_values
-from tap_callcap.sync import replication
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -258,32 +256,6 @@ def test_the_log_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     )
     assert re.fullmatch(
         rf"Done: data as of {bookmark_of(run.state)}; 100 calls, \d{{3}} requests, 0 retries, "
-        "0 s waited for the target",
+        r"0 s waited for the target\. The next run reads on",
         lines[3],
     )
-
-
-def test_progress_is_told(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every ten seconds a run says how far it is, and what it took; here it says so always."""
-    monkeypatch.setattr(replication, "PROGRESS_EVERY", 0.0)
-    book = CallBook(made_up_calls(100, seed=6, start=NOW - timedelta(days=900), end=NOW))
-    with caplog.at_level(logging.INFO):
-        run_tap(Callcap(book, clock=lambda: NOW), page_size=10, concurrency=1)
-    told = [
-        re.fullmatch(
-            r"Read calls up to (\S+Z), (\d+) % of the range, the last window being "
-            r"(?:\d+ (?:week|day|hour|minute|second)s? ?)+; "
-            r"(\d+) calls, (\d+) requests, 0 retries, 0 s waited for the target",
-            record.getMessage(),
-        )
-        for record in caplog.records
-        if record.getMessage().startswith("Read calls up to")
-    ]
-    found = [match.groups() for match in told if match is not None]
-    assert len(found) == len(told) > 10
-    for earlier, later in pairwise(found):
-        assert earlier[0] <= later[0]
-        assert [int(part) for part in earlier[1:]] <= [int(part) for part in later[1:]]
-    assert found[-1][1:3] == ("100", "100")

@@ -18,7 +18,8 @@ from tap_callcap.sync.bookmark import Bookmark
 from tap_callcap.sync.call_ids import calls_by_id
 from tap_callcap.sync.fingerprint import Asked
 from tap_callcap.sync.opening import check
-from tap_callcap.sync.replication import Checkpoint, Doubt, Progress, Replication
+from tap_callcap.sync.progress import Progress
+from tap_callcap.sync.replication import Checkpoint, Doubt, Replication
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,13 +38,19 @@ class IncrementalStream(CallcapStream):
     replication_key: str
 
     _fingerprint: Fingerprint | None = None
+    _progress: Progress | None = None
+
+    def log_early_end(self) -> None:
+        """Say what a run has done that did not end well."""
+        if self._progress is not None:
+            self._progress.close(self.bookmark.text, is_done=False)
 
     def get_chunks(self) -> Iterable[Sequence[Record]]:
         """Every call of the range, in the order of its windows; STATE follows each window."""
         settings = self._checked_settings()
         is_incremental = self.replication_method == REPLICATION_INCREMENTAL
         client = self.client(settings)
-        progress = Progress(client, lambda: self.target_wait_seconds)
+        progress = self._progress = Progress(client, lambda: self.target_wait_seconds)
         for event in self._events(settings, client, progress, is_incremental=is_incremental):
             match event:
                 case Checkpoint(until):
@@ -54,8 +61,8 @@ class IncrementalStream(CallcapStream):
                 case records:
                     progress.calls += len(records)
                     yield records
-        data_as_of = self.bookmark.text or "no window yet"
-        self.logger.info("Done: data as of %s; %s", data_as_of, progress)
+        progress.close(self.bookmark.text, is_done=True)
+        self._progress = None
 
     def _checked_settings(self) -> Settings:
         """The settings, after a warning of what may surprise.

@@ -44,14 +44,15 @@ logger = logging.getLogger("tap-callcap")
 class FirstAnswer:
     """What the first request of a run settled.
 
-    `window` was asked for; `longest` is the longest window that the API accepts, as far as is
-    known; without `is_zone_confirmed` no answer has said in which zone it is, because the API
-    shows no call at all. `clock` is now, by the earlier clock, and `clock_skew` by how much
-    Callcap's is ahead of this machine's.
+    `window` was asked for, with pages of `page_size` calls; `longest` is the longest window that
+    the API accepts, as far as is known; without `is_zone_confirmed` no answer has said in which
+    zone it is, because the API shows no call at all. `clock` is now, by the earlier clock, and
+    `clock_skew` by how much Callcap's is ahead of this machine's.
     """
 
     search: Search
     window: Window
+    page_size: int
     answer: SearchAnswer
     is_zone_confirmed: bool
     clock: datetime
@@ -105,39 +106,57 @@ def ask_first(
         FatalAPIError: If the request fails, or no zone is accepted.
     """
     span = range_of(settings, bookmark, client.now(), settings.zones[0])
-    window = Window(span.start, min(span.start + FIRST_LENGTH, span.upper))
-    if window.start >= window.end:  # nothing is to be read, but key, zone and clock are to be known
+    first = _ask_for_window(client, settings, detail, span)
+    if largest_skew(settings) < abs(first.clock_skew):
+        first = _with_another_clock(client, first)
+    _warn_of_clock(first, settings)
+    return first
+
+
+def _ask_for_window(client: Client, settings: Settings, detail: str, span: Range) -> FirstAnswer:
+    """Ask for all of a short `span`, count the calls of a long one, or ask for its beginning."""
+    window = Window(span.start, span.upper)
+    ask = partial(_ask_in, client, settings, detail)
+    if window.length > FIRST_LENGTH:
+        try:
+            wide = partial(ask, window, page_size=1, tries=WIDE_TRIES)
+            return in_first_accepted_zone(settings, wide)[1]
+        except (BadRequestError, GaveUpError):  # narrow searches may work all the same
+            window = Window(span.start, span.start + FIRST_LENGTH)
+    elif window.start >= window.end:  # nothing is to be read, but key, zone and clock must be known
         window = Window(span.upper - MINUTE, span.upper)
     longest = timedelta.max
     while True:
-        ask = partial(_ask_in, client, settings, detail, window)
         try:
-            _, first = in_first_accepted_zone(settings, ask)
-            break
+            narrow = partial(ask, window, page_size=settings.page_size)
+            return replace(in_first_accepted_zone(settings, narrow)[1], longest=longest)
         except BadRequestError:  # the window may be what is refused
             window, *rest = cut(window, 2, span.zone)
             if not rest:
                 raise
             longest = window.length
-    if largest_skew(settings) < abs(first.clock_skew):
-        first = _with_another_clock(client, first)
-    _warn_of_clock(first, settings)
-    return replace(first, longest=longest)
 
 
-def _ask_in(
-    client: Client, settings: Settings, detail: str, window: Window, zone: ZoneInfo
+def _ask_in(  # noqa: PLR0913 - a request
+    client: Client,
+    settings: Settings,
+    detail: str,
+    window: Window,
+    zone: ZoneInfo,
+    *,
+    page_size: int,
+    tries: int | None = None,
 ) -> FirstAnswer:
     """Ask for the first page of `window` in `zone`."""
     search = Search(zone, settings.page_size, detail, settings.filters)
-    answer = client.calls(search, window, 1)
+    answer = client.calls(replace(search, page_size=page_size), window, 1, tries=tries)
     is_zone_confirmed = isinstance(answer, Page) or isinstance(
         # Answers without a page do not say their zone.
         latest_page(client, replace(search, page_size=1), Window(ALL_HISTORY, answer.clock + DAY)),
         Page,
     )
     skew = answer.clock_skew or timedelta(0)
-    return FirstAnswer(search, window, answer, is_zone_confirmed, answer.clock, skew)
+    return FirstAnswer(search, window, page_size, answer, is_zone_confirmed, answer.clock, skew)
 
 
 def largest_skew(settings: Settings) -> timedelta:

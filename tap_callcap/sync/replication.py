@@ -1,26 +1,27 @@
-"""From bookmark to bookmark: what a run covers, its checkpoints, and its progress in the log."""
+"""From bookmark to bookmark: what a run covers, and its checkpoints."""
 
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
+from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import NothingFound
-from tap_callcap.instants import duration_in_words, format_instant
+from tap_callcap.instants import format_instant
 from tap_callcap.sync.opening import FirstAnswer, ask_first, range_of, warn_if_empty
 from tap_callcap.sync.pages import Pages
 from tap_callcap.sync.proof import Whole
-from tap_callcap.sync.reader import Reader
+from tap_callcap.sync.reader import CEILING_STEP, Reader
 from tap_callcap.windows import (
     FIRST_LENGTH,
     Range,
     Stride,
     Window,
+    cut,
     is_settled,
 )
 
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from tap_callcap.records.shaper import Record, Shaper
     from tap_callcap.settings import Settings
     from tap_callcap.sync.prefetch import SearchAnswer
+    from tap_callcap.sync.progress import Progress
 
 BOOKMARK_TOLERANCE = timedelta(hours=1)  # ahead of both clocks; later than that none can be right
-PROGRESS_EVERY = 10.0  # seconds between two lines of progress
+REQUESTS_PER_COUNT = 4  # if it finds nothing and must be confirmed
+MOST_SEARCHES = 12  # for the beginning of the calls
 
 logger = logging.getLogger("tap-callcap")
 
@@ -53,41 +56,6 @@ class Doubt:
     """An event of a run: it ends at `certain`, since by the clock that counts nothing is later."""
 
     certain: datetime
-
-
-class Progress:
-    """What a run has done so far.
-
-    Args:
-        client: Counts its requests.
-        target_wait_seconds: Says for how many seconds the target has kept the run waiting.
-    """
-
-    def __init__(self, client: Client, target_wait_seconds: Callable[[], float]) -> None:
-        self._client = client
-        self._target_wait_seconds = target_wait_seconds
-        self._logged_at = time.monotonic()
-        self.calls = 0
-
-    def __str__(self) -> str:
-        """The figures, as part of a log line."""
-        return (
-            f"{self.calls:,} calls, {self._client.requests:,} requests, "
-            f"{self._client.retries:,} retries, "
-            f"{self._target_wait_seconds():.0f} s waited for the target"
-        )
-
-    def log(self, span: Range, latest: Window) -> None:
-        """Say now and then how much of `span` is read, `latest` being its last window."""
-        if time.monotonic() - self._logged_at >= PROGRESS_EVERY:
-            self._logged_at = time.monotonic()
-            logger.info(
-                "Read calls up to %s, %.0f %% of the range, the last window being %s; %s",
-                format_instant(latest.end),
-                100 * ((latest.end - span.start) / (span.upper - span.start)),
-                duration_in_words(latest.length),
-                self,
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +88,7 @@ class Replication:
             span.zone.key,
             self.detail or "none",
         )
+        self.progress.upper = span.upper
         read_until = yield from self._read(first, span)
         if read_until < span.upper:
             logger.info(
@@ -163,39 +132,70 @@ class Replication:
         def fetch(window: Window, number: int, page_size: int) -> SearchAnswer:
             return client.calls(replace(first.search, page_size=page_size), window, number)
 
+        pages = Pages(fetch, settings.concurrency, client.accounts)
         reader = Reader(
-            Pages(fetch, settings.concurrency, client.accounts),
+            pages,
             span,
             decode=shaper.decode,
             page_size=settings.page_size,
             longest=first.longest,
         )
         latest = Window(span.start, span.start)
-        for event in reader.read(*_first_window(reader, span, first)):
+        for event in reader.read(*self._first_window(reader, pages, span, first)):
             if isinstance(event, Whole):
                 latest = event.window
                 if first.is_zone_confirmed:
                     yield Checkpoint(latest.end)
             else:
                 yield shaper.records(event)
-            self.progress.log(span, latest)
+            self.progress.log(latest.end)
         return latest.end
 
+    def _first_window(
+        self, reader: Reader, pages: Pages, span: Range, first: FirstAnswer
+    ) -> tuple[Window | None, Page | None]:
+        """The first window to read, and its first page where the first answer can serve as such."""
+        answer, whole = first.answer, Window(span.start, span.upper)
+        if span.start >= span.upper:
+            return None, None
+        if first.window.start != span.start:  # by a clock that is later than the earlier one
+            return span.window(span.start, Stride(FIRST_LENGTH, FIRST_LENGTH)), None
+        window = Window(span.start, min(first.window.end, span.upper))
+        if isinstance(answer, NothingFound):
+            return span.window(span.start, Stride(window.length, window.length)), None
+        total, page_size = answer.total_records, self.settings.page_size
+        if window == whole and (not total or total % CEILING_STEP):
+            self.progress.counted = total
+        may_be_read = window == first.window and is_settled(window, span.settled, span.zone)
+        if answer.is_snapshot or (may_be_read and first.page_size == page_size):
+            return window, answer
+        if window != whole or total > page_size:
+            if self.bookmark is not None or first.page_size == page_size:
+                return reader.window_from(span.start, first.window, total), None
+            window = _beginning(pages, span, total, page_size * pages.depth_limit)
+        return window, None
 
-def _first_window(
-    reader: Reader, span: Range, first: FirstAnswer
-) -> tuple[Window | None, Page | None]:
-    """The first window to read, and its first page where the first answer can serve as such."""
-    answer = first.answer
-    if span.start >= span.upper:
-        return None, None
-    if first.window.start != span.start:  # by a clock that is later than the earlier one
-        return span.window(span.start, Stride(FIRST_LENGTH, FIRST_LENGTH)), None
-    window = Window(span.start, min(first.window.end, span.upper))
-    if isinstance(answer, NothingFound):
-        return span.window(span.start, Stride(window.length, window.length)), None
-    if answer.is_snapshot or (
-        window == first.window and is_settled(window, span.settled, span.zone)
-    ):
-        return window, answer
-    return reader.window_from(span.start, first.window, answer.total_records), None
+
+def _beginning(pages: Pages, span: Range, total: int, most: int) -> Window:
+    """A window of `span` before which there are no calls, and which holds at most `most` of them.
+
+    It is found by counts, since a window that holds all the years without calls says nothing of
+    how close the calls are. What cannot be counted is left to the reader.
+    """
+    window, parts = Window(span.start, span.upper), 4  # most accounts are young
+    pages.follow(iter(()), page_size=1)
+    for _ in range(MOST_SEARCHES):
+        *_, last = cut(window, parts, span.zone)
+        if total <= most or last == window:
+            break
+        earlier = Window(window.start, last.start)
+        pages.allow(REQUESTS_PER_COUNT)
+        try:
+            count = pages.first(earlier).total_records
+        except (BadRequestError, GaveUpError):
+            return Window(window.start, min(window.start + FIRST_LENGTH, window.end))
+        if count:
+            window, total, parts = earlier, count, 2
+        else:
+            window = last
+    return window
