@@ -10,7 +10,11 @@ shift
 
 mkdir -p "$(dirname "$state")"
 exec 9>> "$state.lock"
-flock --nonblock 9 || { echo "Another run is using $state" >&2; exit 75; }
+if command -v flock > /dev/null; then
+    flock -n 9
+else # macOS
+    perl -e 'use Fcntl ":flock"; open my $lock, ">&=", 9; exit !flock $lock, LOCK_EX | LOCK_NB'
+fi || { echo "Another run is using $state" >&2; exit 75; }
 [ -s "$state" ] || echo '{}' > "$state"
 
 # Store each complete STATE line as soon as the target emits it, that is, after loading what it covers.
@@ -21,6 +25,31 @@ keep() {
     done
 }
 
-# Only the tap handles SIGTERM: it ends after a complete line; then the target loads the rest and ends.
-trap : TERM
-tap-callcap --config=ENV --state="$state" | setsid --wait "$@" | { trap '' TERM; keep; }
+# Only the tap is told of a signal: it ends after a complete line; then the target loads the rest and ends.
+# So each of them runs in a process group of its own, which a signal to this script's group does not reach.
+set -m
+stopped=
+trap 'stopped=yes' TERM INT HUP
+folder=$(mktemp -d "${TMPDIR:-/tmp}/load.XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+mkfifo "$folder/pipe"
+{ "$@" < "$folder/pipe" | keep; } &
+load=$!
+tap-callcap --config=ENV --state="$state" > "$folder/pipe" &
+tap=$!
+trap 'stopped=yes; kill -TERM "$tap" 2> /dev/null || :' TERM INT HUP
+if [ -n "$stopped" ]; then kill -TERM "$tap"; fi
+
+# A signal ends `wait` early.
+ended() {
+    while :; do
+        stopped=
+        code=0
+        wait "$1" || code=$?
+        [ -n "$stopped" ] || return "$code"
+    done
+}
+ended "$tap" && tap_code=0 || tap_code=$?
+ended "$load" && load_code=0 || load_code=$?
+[ "$tap_code" = 0 ] && exit "$load_code"
+exit "$tap_code"
