@@ -12,13 +12,13 @@ import re
 from datetime import MAXYEAR, MINYEAR, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from singer_sdk.plugin_base import JSONSchemaValidator
 
+from tap_callcap.api.addresses import is_loopback
 from tap_callcap.api.filter_table import FILTERS
 from tap_callcap.api.filters import demand, filter_problems, unknown
 from tap_callcap.environment import ENVIRONMENT_PREFIX
@@ -252,15 +252,8 @@ def _url_error(url: str) -> str | None:
         ("?" in url or "#" in url, "must not have a query or a fragment"),
         (end, "must end before /get, as in https://api.callcap.com/v2: the tap adds the rest"),
         (
-            parts.scheme == "http" and not _is_loopback(host or ""),
+            parts.scheme == "http" and not is_loopback(host or ""),
             "must begin with https: plain http would send the key unencrypted",
         ),
     )
     return next((problem for is_wrong, problem in problems if is_wrong), None)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_callcap.api.addresses import REDIRECTS, redirect_remedy
+from tap_callcap.api.connections import open_session
 from tap_callcap.api.errors import (
+    RATE_LIMITED,
     TRANSIENT,
+    WAITING,
+    BrokenError,
     NoAccessError,
     OutageError,
     error_for,
     failure_message,
 )
 from tap_callcap.api.responses import (
+    UNKNOWN,
     NothingFound,
     Page,
     Response,
@@ -24,13 +30,14 @@ from tap_callcap.api.responses import (
     check_zone,
     decode_object,
     header_instant,
+    meaning_of,
     read_call,
     read_page,
     read_rows,
     scrub_message,
 )
 from tap_callcap.api.retry import RetryPolicy
-from tap_callcap.api.transport import Transport, local_clock, open_session
+from tap_callcap.api.transport import Transport, local_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,7 +126,7 @@ class Client:
         def read(answer: Response) -> Page | NothingFound:
             if answer.code == requests.codes.ok:
                 check_zone(answer.body, search.zone)
-            return read_page(answer, number)
+            return read_page(answer, number, search.page_size)
 
         return self._get(CALLS_PATH, search.params(window, number), read, tries=tries)
 
@@ -191,22 +198,31 @@ class Client:
 
     def _answer(self, path: str, params: Mapping[str, str]) -> Response:
         """The answer to one request, if its code means success or nothing found."""
-        exchange = self._transport.get(path, params)
+        exchange, where = self._transport.get(path, params), self._transport.where(path)
         response, code = exchange.response, exchange.response.status_code
         body = decode_object(exchange.body, response.encoding)
+        meaning = meaning_of(code, body)
         said = scrub_message(body, self._key)
-        if code in TRANSIENT:
+        asks_to_wait = "Retry-After" in response.headers and meaning in WAITING
+        if meaning in RATE_LIMITED or asks_to_wait:
             msg = f"Callcap answered {code}{said}"
-            asks_to_wait = code == requests.codes.too_many or "Retry-After" in response.headers
-            raise (OutageError if asks_to_wait else RetriableAPIError)(msg, response)
-        if code == requests.codes.ok and body.get("status") != "success":
-            what = "the answer's status is not success" if body else "the answer is no JSON object"
-            msg = f"{what}{said}"
+            raise OutageError(msg, response)
+        if meaning in TRANSIENT:
+            msg = f"Callcap answered {code}{said}"
+            raise RetriableAPIError(msg, response)
+        if code == requests.codes.ok and not body:
+            msg = "the answer is no JSON object"
+            raise BrokenError(msg)
+        if meaning == UNKNOWN:
+            msg = f"the answer's status is not success{said}"
             raise RetriableAPIError(msg)
-        is_nothing = code == requests.codes.not_found and "status" in body
-        if is_nothing or code in {requests.codes.ok, requests.codes.no_content}:
-            return Response(code, body or None, *self._clocks(exchange))
-        raise error_for(code, self._transport.where(path), said)
+        is_nothing = meaning == requests.codes.not_found and "status" in body
+        if is_nothing or meaning in {requests.codes.ok, requests.codes.no_content}:
+            return Response(meaning, body or None, *self._clocks(exchange))
+        remedy = ""
+        if code in REDIRECTS:
+            remedy = redirect_remedy(str(response.url), response.headers.get("Location", ""), path)
+        raise error_for(meaning, failure_message(code, where, said, meaning, remedy))
 
     def _clocks(self, exchange: Exchange) -> tuple[datetime, timedelta | None]:
         """The earlier clock, and the skew, as `Response` has them."""

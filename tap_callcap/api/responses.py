@@ -6,9 +6,10 @@ message here holds a body, a query or a key.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
-from decimal import InvalidOperation
+from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import msgspec
 from msgspec.structs import asdict
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_callcap.api.errors import ForeignZoneError
+from tap_callcap.api.errors import RATE_LIMITED, ForeignZoneError
 from tap_callcap.instants import UTC, UnreadableError, is_same_zone
 from tap_callcap.records.json import JSON, decode_json, has_nul, to_utf8
 from tap_callcap.records.shaper import decoded, version_of
@@ -36,7 +37,8 @@ class Page:
 
     `total_records` and `last_page` count the whole search. `clock` and `clock_skew` are those of
     `Response`. `returned` is how many calls came: readers remove calls from `calls`, so that a page
-    is in memory no longer than needed.
+    is in memory no longer than needed. `stated_last_page` is what the answer says, where
+    `last_page` may be corrected.
     """
 
     number: int
@@ -45,11 +47,13 @@ class Page:
     calls: list[Call]
     clock: datetime
     clock_skew: timedelta | None = None
+    stated_last_page: int = 0
     returned: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Count the calls before any is removed."""
         self.returned = len(self.calls)
+        self.stated_last_page = self.stated_last_page or self.last_page
 
     @property
     def is_snapshot(self) -> bool:
@@ -81,8 +85,16 @@ class Response:
     clock_skew: timedelta | None = None
 
 
-def read_page(answer: Response, number: int) -> Page | NothingFound:
+def read_page(answer: Response, number: int, page_size: int) -> Page | NothingFound:
     """The page in `answer`, or `NothingFound` if it has none.
+
+    `last_page` of the first page is never too small for its total: servers round it down, or
+    compute it for larger pages than they send.
+
+    Args:
+        answer: What was answered.
+        number: The page that was asked for.
+        page_size: How many calls were asked for.
 
     Raises:
         RetriableAPIError: If it contradicts itself or is not page `number`.
@@ -97,35 +109,62 @@ def read_page(answer: Response, number: int) -> Page | NothingFound:
         raise RetriableAPIError(msg)
     calls = answer.body.get("call")
     calls = [calls] if isinstance(calls, dict) and calls else calls or []
-    total, last_page = _count(pagination, "total_records"), _count(pagination, "last_page")
-    if number > max(last_page, 1):
-        return NothingFound(answer.code, "success", *clocks)
     if not isinstance(calls, list):
         msg = "`call` is not a list"
-    elif not total and not calls and last_page <= 1:
-        return Page(number, last_page, 0, [], *clocks)  # then no other count matters
-    elif _count(pagination, "page") != number:
-        msg = f"the answer is not page {number}"
-    elif _count(pagination, "records_returned") != len(calls):
-        msg = f"page {number} does not hold as many calls as it says"
-    elif not calls and (number == 1 or number < last_page):
-        msg = f"page {number} of {last_page} is empty"
-    elif len(calls) > total:
-        msg = f"page {number} holds more calls than the whole search"
-    else:
-        return Page(number, last_page, total, calls, *clocks)
-    raise RetriableAPIError(msg)
+        raise RetriableAPIError(msg)
+    total, stated = _count(pagination, "total_records"), _count(pagination, "last_page")
+    is_beyond = number > max(stated, 1)
+    if is_beyond and (not calls or _count(pagination, "page") != number):
+        return NothingFound(answer.code, "success", *clocks)
+    if not total and not calls and stated <= 1:  # then no other count matters
+        return Page(number, stated, 0, [], *clocks)
+    if (problem := _contradiction(pagination, calls, number, page_size)) is not None:
+        raise RetriableAPIError(problem)
+    last_page = max(stated, math.ceil(total / len(calls)) if number == 1 else number)
+    return Page(number, last_page, total, calls, *clocks, stated)
+
+
+def _contradiction(
+    pagination: Mapping[str, JSON], calls: list[JSON], number: int, page_size: int
+) -> str | None:
+    """What is wrong with page `number`, if anything is."""
+    total, last_page = _count(pagination, "total_records"), _count(pagination, "last_page")
+    if _count(pagination, "page") != number:
+        return f"the answer is not page {number}"
+    if _count(pagination, "records_returned") != len(calls):
+        return f"page {number} does not hold as many calls as it says"
+    if not calls and (number == 1 or number < last_page):
+        return f"page {number} of {last_page} is empty"
+    if len(calls) > total:
+        return f"page {number} holds more calls than the whole search"
+    if total < _least_total(number, last_page, len(calls), page_size):
+        return f"the search holds too few calls for {last_page} pages"
+    return None
+
+
+def _least_total(number: int, last_page: int, returned: int, page_size: int) -> int:
+    """How many calls a search has at least, by the calls of one of its pages.
+
+    The pages before the last are full; more calls than were asked for are repeated ones, which a
+    total need not count. A page beyond the last is one that the total leaves out.
+    """
+    if number < last_page:
+        return (last_page - 1) * min(returned, page_size) + 1
+    return number - 1 + returned if number == last_page else 0
 
 
 def _count(pagination: Mapping[str, JSON], name: str) -> int:
-    """A count in the pagination, which may be written as a string."""
+    """A count in the pagination, which may be written as 42, 42.0, "42", or "1,234"."""
     value = pagination.get(name)
-    if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value.strip(), re.ASCII):
-        value = int(value)
-    if type(value) is not int or not 0 <= value < 10**18:
+    is_plain = isinstance(value, (int, float, Decimal, str))
+    match = _COUNT.fullmatch(str(value).strip()) if is_plain else None
+    if match is None:
         msg = f"pagination.{name} is not a count"
         raise RetriableAPIError(msg)
-    return value
+    return int(match[1].replace(",", ""))
+
+
+_COUNT = re.compile(r"([0-9]{1,18}|[0-9]{1,3}(?:,[0-9]{3}){1,5})(?:\.0*)?")
 
 
 def read_call(answer: Response, call_id: str, zone: ZoneInfo) -> Call | None:
@@ -244,6 +283,33 @@ def header_instant(headers: Mapping[str, str], name: str) -> datetime | None:
         return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+UNKNOWN = 0
+_MEANINGS = {
+    401: re.compile(r"unauthori[sz]ed|unauthenticated|(invalid|bad|wrong).(api.?)?key"),
+    403: re.compile(r"forbidden|denied|not.allowed"),
+    404: re.compile(r"not.found|nothing|no.(calls|results?|records?|data)"),
+    429: re.compile(r"too.many|rate.?limit|throttl"),
+    400: re.compile(r"bad.request|invalid"),
+}
+
+
+def meaning_of(code: int, body: Mapping[str, JSON]) -> int:
+    """The HTTP code that an answer means, or `UNKNOWN`.
+
+    What others say by a code, a server may say in the body of a 200, and that a key is not valid
+    in the body of any refusal.
+    """
+    status = str(body.get("status") or "").strip().lower()
+    if HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        is_key = code not in RATE_LIMITED and _MEANINGS[401].search(status)
+        return 401 if is_key else code
+    if code == HTTPStatus.RESET_CONTENT:
+        return HTTPStatus.NO_CONTENT
+    if code != HTTPStatus.OK or status == "success":
+        return code
+    return next((code for code, words in _MEANINGS.items() if words.search(status)), UNKNOWN)
 
 
 def scrub_message(body: Mapping[str, JSON], key: str) -> str:

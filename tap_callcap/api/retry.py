@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import backoff
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
-from tap_callcap.api.errors import GaveUpError, OutageError
+from tap_callcap.api.errors import RATE_LIMITED, BrokenError, GaveUpError, OutageError
 from tap_callcap.api.responses import header_instant
 from tap_callcap.instants import UTC
 
@@ -26,11 +26,7 @@ T = TypeVar("T")
 
 LONGEST_BACKOFF = 60.0  # seconds between two tries, unless the server asks for more
 LONGEST_INTERVAL = 10.0  # seconds between two requests, however often the server says 429
-SLOW_DOWN = frozenset({429, 503})  # codes that are meant for every thread
-_ADVICE = {
-    None: "; check the network, api_url and HTTPS_PROXY",
-    429: "; lower concurrency or set requests_per_second",
-}
+UNAVAILABLE = 503  # which is meant for every thread, as a rate limit is
 
 logger = logging.getLogger("tap-callcap")
 
@@ -141,18 +137,30 @@ class RetryPolicy:
             wait = longest / 2 + backoff.full_jitter(longest / 2)  # so that clients spread
             pause = max(wait, retry_after(getattr(failure.response, "headers", {})))
             elapsed = time.monotonic() - starts[0]
-            code = getattr(failure.response, "status_code", None)
+            slows_all = failure.response is not None and (
+                is_outage or failure.response.status_code == UNAVAILABLE
+            )
             if tries <= 0 or elapsed + pause > budget:
                 msg = f"{where} failed: {failure}. Gave up at try {tried} after {elapsed:.0f} s"
                 if tries > 0:
                     msg += f": retry_minutes allows {budget:.0f} s"
                     msg += f", and Callcap asks to wait {pause:.0f} s" if pause > wait else ""
-                msg += _ADVICE.get(code, "")
+                msg += _advice(failure)
                 raise (FatalAPIError if is_outage else GaveUpError)(msg)
             logger.warning("%s failed: %s. Try %d in %.1f s", where, failure, tried + 1, pause)
-            if code in SLOW_DOWN:
+            if slows_all:
                 self._rate_limiter.slow_down(pause, starts[-1])
-            failure = yield 0.0 if code in SLOW_DOWN else pause  # the rate limiter waits
+            failure = yield 0.0 if slows_all else pause  # the rate limiter waits
+
+
+def _advice(failure: RetriableAPIError) -> str:
+    """What to do about a failure that stays."""
+    code = getattr(failure.response, "status_code", None)
+    if code in RATE_LIMITED | {403}:
+        return "; lower concurrency or set requests_per_second"
+    if code is None and isinstance(failure, (OutageError, BrokenError)):
+        return "; check the network, api_url and HTTPS_PROXY"
+    return ""
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

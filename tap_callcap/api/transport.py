@@ -1,44 +1,44 @@
-"""One HTTP exchange: it ends in time, its answer is of bounded size, and the key stays here.
+"""One HTTP exchange: it ends in time, and its answer is of bounded size.
 
-Proxies and certificates are set by the usual environment variables. No message here holds a body,
-a query or a key, and no error is raised while one of the libraries' is handled: their messages
-hold the whole query.
+No message here holds a body, a query or a key, and no error is raised while one of the libraries'
+is handled: their messages hold the whole query.
 """
 
 from __future__ import annotations
 
-import logging
-import os
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
 from http import client as http_client
-from http.cookiejar import DefaultCookiePolicy
-from io import BufferedReader, RawIOBase
 from ssl import SSLCertVerificationError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import requests
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from singer_sdk.exceptions import FatalAPIError
 from urllib3 import Timeout
-from urllib3.connection import HTTPConnection
-from urllib3.exceptions import HTTPError, InvalidHeader, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from tap_callcap.api.errors import TRANSIENT, OutageError
+from tap_callcap.api.addresses import REDIRECTS, changes_slash_only
+from tap_callcap.api.connections import ProxyError, StaleError
+from tap_callcap.api.errors import PROXY_LOGIN, TRANSIENT, BrokenError, OutageError
+from tap_callcap.api.inflate import DamagedError, EncodingError, inflated
 from tap_callcap.instants import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import timedelta
-    from socket import socket
 
-    from typing_extensions import Buffer
-    from urllib3 import HTTPResponse
-
-TRANSPORT_ERRORS = (requests.RequestException, HTTPError)
+TRANSPORT_ERRORS = (requests.RequestException, HTTPError, DamagedError, EncodingError)
+NEEDED_BODIES = frozenset({200, 404})  # of the other codes the body only explains
 BLOCK = 2**19  # bytes to receive at once, if so many have come
 LARGEST_BODY = 64 * 2**20  # bytes; a page of 1,000 calls has about four million
+
+UNKNOWN_ENCODING = (
+    "the answer is encoded in a way that was not asked for: check whether a proxy on the way to "
+    "api_url changes answers"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Transport:
 
     Args:
         api_url: Base address.
-        timeout: Limit of one whole exchange, body included.
+        timeout: Limit of one whole exchange, from the look-up of the name to the end of the body.
         session: Makes the requests.
         now: This machine's clock.
     """
@@ -80,31 +80,26 @@ class Transport:
         self._timeout = timeout.total_seconds()
         self._session = session
         self._now = now
+        self._slash = "/"  # at the end of each path, unless the server redirects
 
     def where(self, path: str) -> str:
         """What messages call a request."""
         return f"GET {urlsplit(self._url).path}{path}"
 
     def get(self, path: str, params: Mapping[str, str]) -> Exchange:
-        """Make one request.
+        """Make one request; a redirect that changes only its last slash is followed once.
 
         Raises:
             RetriableAPIError: If no whole answer came in time.
             FatalAPIError: If the request cannot be sent, or the answer is too large.
         """
         started, start = self._now(), time.monotonic()
-        timeout: Any = Timeout(self._timeout)  # in total, from connecting on
-        response, body, error = None, bytearray(), None
-        try:
-            with self._session.get(
-                self._url + quote(path), params=params, timeout=timeout, stream=True
-            ) as response:
-                for block in _blocks(response):
-                    body += block
-                    if len(body) > LARGEST_BODY:
-                        break
-        except (*TRANSPORT_ERRORS, OSError, ValueError) as caught:
-            error = caught.with_traceback(None)  # its frames would keep the socket
+        response, body, error = self._fetch(path, params, start)
+        if response is not None and response.status_code in REDIRECTS:
+            url = str(response.url)
+            if changes_slash_only(url, response.headers.get("Location", "")):
+                self._slash = "" if urlsplit(url).path.endswith("/") else "/"
+                response, body, error = self._fetch(path, params, start)
         seconds = time.monotonic() - start
         if len(body) > LARGEST_BODY:
             msg = (
@@ -112,59 +107,94 @@ class Transport:
                 "lower page_size"
             )
             raise FatalAPIError(msg)
-        if response is None or response.status_code not in TRANSIENT:
-            if seconds >= self._timeout:
-                msg = "no whole answer came within request_timeout_seconds"
-                raise RetriableAPIError(msg)
-            if response is None or error is not None:
-                raise _connection_error(error, self.where(path))
+        if response is None or response.status_code in NEEDED_BODIES:
+            is_late = seconds >= self._timeout and not _is_unreachable(error)
+            if response is None or error is not None or is_late:
+                raise _failure(None if is_late else error, self.where(path))
         return Exchange(response, body, started, seconds)
 
-
-def open_session(*, api_key: str, user_agent: str, connections: int) -> requests.Session:
-    """A session that sends the key to the address of each request, and nowhere else.
-
-    `connections` is how many may be open at once.
-    """
-    logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its lines hold whole queries
-    session = requests.Session()
-    session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
-    session.headers["Authorization"] = f"Bearer {api_key}"
-    session.auth = lambda request: request  # so that no .netrc replaces the key
-    session.verify = os.environ.get("SSL_CERT_FILE") or True  # requests knows the others
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # no shared state
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _Adapter(pool_maxsize=connections))
-    # Followed, a redirect may take the key elsewhere, or lose the query and so most calls.
-    session.get_redirect_target = lambda _: None  # type: ignore[assignment, method-assign]
-    return session
+    def _fetch(
+        self, path: str, params: Mapping[str, str], start: float
+    ) -> tuple[requests.Response | None, bytearray, Exception | None]:
+        """The answer to a request, its content, and what ended the exchange early, if anything."""
+        url = self._url + quote(path.rstrip("/") + self._slash)
+        error: Exception | None = StaleError()
+        while isinstance(_root_cause(error), StaleError):  # which leaves one less of them
+            response, body, error = None, bytearray(), None
+            left = max(self._timeout - (time.monotonic() - start), 0.001)
+            timeout: Any = Timeout(left)  # in total, from connecting on
+            try:
+                with self._session.get(
+                    url, params=params, timeout=timeout, stream=True
+                ) as response:
+                    encoding = response.headers.get("Content-Encoding", "")
+                    for piece in inflated(_blocks(response), encoding):
+                        body += piece
+                        if len(body) > LARGEST_BODY:
+                            break
+            except (*TRANSPORT_ERRORS, OSError, ValueError) as caught:
+                error = caught.with_traceback(None)  # its frames would keep the socket
+        return response, body, error
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
-    """The decoded body of a streamed answer."""
-    is_encoded = "Content-Encoding" in response.headers
-    return iter(lambda: response.raw.read1(BLOCK, decode_content=is_encoded), b"")
+    """The body of a streamed answer, as it is sent."""
+    return iter(lambda: response.raw.read1(BLOCK, decode_content=False), b"")
 
 
-def _connection_error(error: Exception | None, where: str) -> Exception:
-    """What to raise for an exchange that `error` ended."""
-    cause = _root_cause(error)
+def _failure(error: Exception | None, where: str) -> Exception:
+    """What to raise for an exchange that `error` ended, or that came too late."""
+    if error is None:
+        return BrokenError("no whole answer came within request_timeout_seconds")
+    if isinstance(error, DamagedError):
+        return BrokenError("the compressed body is cut or broken")
+    if (remedy := _remedy(error)) is not None:
+        return FatalAPIError(f"{where} failed: {remedy}")
+    kind = type(_root_cause(error)).__name__
+    if code := _tunnel_code(error):
+        return OutageError(f"the proxy answered {code}")
+    if _is_unreachable(error):
+        to = "the proxy" if isinstance(error, requests.exceptions.ProxyError) else "the server"
+        return OutageError(f"there is no connection to {to} ({kind})")
+    return BrokenError(f"the connection broke ({kind})")
+
+
+def _remedy(error: Exception) -> str | None:
+    """What is wrong and what to do, if no retry changes it."""
+    cause, code = _root_cause(error), _tunnel_code(error)
+    remedies = {ProxyError: str(error), EncodingError: UNKNOWN_ENCODING}
+    if type(error) in remedies:
+        return remedies[type(error)]
     if isinstance(cause, SSLCertVerificationError):
-        why = "the server's certificate is not trusted: check REQUESTS_CA_BUNDLE and api_url"
-    elif not isinstance(error, TRANSPORT_ERRORS) or (
+        return "the server's certificate is not trusted: check REQUESTS_CA_BUNDLE and api_url"
+    if code == requests.codes.proxy_authentication:
+        return f"the proxy answered {code}: {PROXY_LOGIN}"
+    if code and code not in TRANSIENT:
+        return (
+            f"the proxy answered {code}: check HTTPS_PROXY, and whether the proxy allows the host "
+            "of api_url"
+        )
+    if not isinstance(error, TRANSPORT_ERRORS) or (
         isinstance(cause, ValueError) or getattr(cause, "library", "") == "X509"
     ):
-        why = (
+        return (
             "the request cannot be sent: check api_url, HTTPS_PROXY, REQUESTS_CA_BUNDLE and "
             "SSL_CERT_FILE"
         )
-    else:
-        through = " to the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
-        kind = (
-            OutageError if through or isinstance(cause, NewConnectionError) else RetriableAPIError
-        )
-        return kind(f"the connection{through} broke ({type(cause).__name__})")
-    return FatalAPIError(f"{where} failed: {why}")
+    return None
+
+
+def _tunnel_code(error: Exception) -> int:
+    """The code with which a proxy refused a connection to the server, 0 if none did."""
+    refused = re.match(r"Tunnel connection failed: (\d{3})\b", str(_root_cause(error)))
+    return int(refused[1]) if refused else 0
+
+
+def _is_unreachable(error: Exception | None) -> bool:
+    """Whether no connection could be made, so that the server has not seen the request."""
+    return isinstance(error, requests.exceptions.ProxyError) or isinstance(
+        _root_cause(error), (NewConnectionError, ConnectTimeoutError)
+    )
 
 
 def _root_cause(error: BaseException | None) -> BaseException | None:
@@ -173,61 +203,3 @@ def _root_cause(error: BaseException | None) -> BaseException | None:
         if isinstance(inner, (OSError, HTTPError, http_client.HTTPException)):
             return _root_cause(inner)
     return error
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Uses connections that end in time, also through a proxy."""
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as requests has it
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Connection):
-            pool.ConnectionCls = type("_Connection", (_Connection, pool.ConnectionCls), {})
-        return pool
-
-
-class _Connection(HTTPConnection):
-    """A connection whose timeout is that of the whole answer, headers and body.
-
-    A socket's own timeout restarts with every byte, so an answer that drips would never end.
-    """
-
-    timeout: float
-    _answer: http_client.HTTPResponse
-
-    def response_class(  # type: ignore[override]  # called, never compared
-        self, sock: socket, debuglevel: int = 0, method: str | None = None
-    ) -> http_client.HTTPResponse:
-        self._answer = http_client.HTTPResponse(sock, debuglevel, method)
-        incoming = _Incoming(sock, self._answer.fp, time.monotonic() + self.timeout)
-        self._answer.fp = BufferedReader(incoming)
-        return self._answer
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        try:
-            return super().getresponse()
-        except InvalidHeader:
-            self._answer.close()  # urllib3 leaves it open
-            raise
-
-
-class _Incoming(RawIOBase):
-    """What a socket receives up to a deadline."""
-
-    def __init__(self, sock: socket, file: BufferedReader, deadline: float) -> None:
-        self._sock = sock
-        self._file = file
-        self._deadline = deadline
-
-    def readable(self) -> bool:  # noqa: PLR6301 - what io asks of every stream
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
-        return self._file.readinto1(buffer)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

@@ -13,6 +13,7 @@ JSON: TypeAlias = Any
 """What a JSON decoder returns: dict, list, str, int, Decimal, bool or None."""
 
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL, lone surrogates
+_WHOLE = re.compile(r"[^\x00-\x7f\ufffd]")  # a character of several bytes
 _TO_JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
@@ -56,14 +57,17 @@ def decode_json(body: bytes | bytearray, charset: str | None = None) -> JSON:
 def to_utf8(body: bytes | bytearray, charset: str | None) -> bytes | bytearray:
     """`body` in UTF-8; a declared `charset` counts only where the bytes are not UTF-8.
 
-    Servers declare ISO-8859-1, or nothing, which HTTP takes for the same, and send UTF-8.
+    Servers declare ISO-8859-1, or nothing, which HTTP takes for the same, and send UTF-8. Some of
+    it may be cut: what has more whole characters than broken ones is UTF-8 all the same.
     """
     if charset is None or charset.lower() in {"utf-8", "utf8"}:
         return body
     try:
         body.decode()
     except UnicodeDecodeError:
-        return body.decode(charset, errors="replace").encode(errors="replace")
+        text = body.decode(errors="replace")
+        if len(_WHOLE.findall(text)) <= text.count("\ufffd"):
+            return body.decode(charset, errors="replace").encode(errors="replace")
     return body
 
 

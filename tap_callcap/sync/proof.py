@@ -38,12 +38,12 @@ class Proof:
 
     def add(self, page: Page, page_size: int, versions: Iterable[Version]) -> None:
         """Add one more answer: where its totals differ from earlier ones', begin anew."""
-        last_page = self._last_pages.get(page_size, page.last_page)
-        if (self.total, last_page) != (page.total_records, page.last_page):
+        last_page = self._last_pages.get(page_size, page.stated_last_page)
+        if (self.total, last_page) != (page.total_records, page.stated_last_page):
             self.total = page.total_records
             self._last_pages = {}
             self._ids = set()
-        self._last_pages[page_size] = page.last_page
+        self._last_pages[page_size] = page.stated_last_page
         self._ids.update([call_id for call_id, _ in versions])
         self._has_snapshot |= page.is_snapshot
 

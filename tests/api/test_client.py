@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,16 +23,25 @@ from support.asking import (
     page_of,
 )
 from support.fast_time import FastTime
-from support.fault_server import FaultServer, answer, compressed, good, redirect
+from support.fault_server import (
+    TOO_LONG,
+    FaultServer,
+    answer,
+    broken,
+    compressed,
+    envelope,
+    good,
+    redirect,
+)
 from tap_callcap.api import transport
-from tap_callcap.api.errors import BadRequestError, ForeignZoneError
+from tap_callcap.api.errors import BadRequestError, ForeignZoneError, NoAccessError
 from tap_callcap.api.responses import NothingFound
 from tap_callcap.api.search import Search
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.fault_server import Act
+    from support.fault_server import Act, Connection, Seen
 
 DATE, DATE_TEXT = datetime(2026, 11, 24, 10, tzinfo=UTC), "Tue, 24 Nov 2026 10:00:00 GMT"
 NOTHING = answer(404, '{"status": "nothing"}', {"Date": DATE_TEXT})
@@ -117,13 +127,16 @@ def test_threads_share_a_client() -> None:
 
 
 FINAL = {
-    300: "the API has moved: set api_url to its new address",
-    304: "the API has moved: set api_url to its new address",
+    300: "check api_url",
+    304: "check api_url",
+    301: "it redirects without saying where: check api_url",
     400: "it refuses the request: check timezone, page_size and filters",
     401: "the key is not valid: check api_key",
     403: "the key has no access to this: check what its login may see",
     404: "there is no such address: check api_url",
-    407: "the proxy requires a login: check HTTPS_PROXY",
+    407: (
+        "a proxy answers: it requires a login: set HTTPS_PROXY to http://user:password@host:port"
+    ),
     410: "check api_url",
     206: "check api_url",
 }
@@ -169,12 +182,51 @@ def test_the_key_is_removed_from_the_vendors_words() -> None:
 def test_a_redirect_takes_the_key_nowhere() -> None:
     """A redirect to this host or to another is an error: it would lose the query, or the key."""
     with FaultServer() as elsewhere:
+        host = f"http://localhost:{elsewhere.port}"
         for code in (301, 302, 303, 307, 308):
-            for location in ("/v2/other/", f"http://localhost:{elsewhere.port}/v2/get/calls/"):
+            for location, words in (
+                ("/v2/other/", "it redirects to another page"),
+                (f"{host}/v2/get/calls/", f"the API has moved: set api_url to {host}/v2"),
+            ):
                 with FaultServer(redirect(location, code)) as server:
-                    assert "the API has moved: set api_url" in failure_of(client_of(server))
+                    assert words in failure_of(client_of(server))
                 assert len(server.seen) == 1
     assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", ["/v2/get/calls", "http://127.0.0.1:{}/v2/get/calls?page=1"])
+def test_a_redirect_of_the_last_slash_is_followed(code: int, location: str) -> None:
+    """The query, the method and the key stay; once learned, it costs no further requests."""
+
+    def redirecting(connection: Connection, seen: Seen) -> bool:
+        if not seen.path.endswith("/"):
+            return good(CALLS)(connection, seen)
+        here = location.format(server.port).replace("page=1", urlencode(seen.query))
+        return redirect(here, code)(connection, seen)
+
+    with FaultServer(after=redirecting) as server:
+        client = client_of(server)
+        assert [page_of(client).total_records for _ in range(3)] == [1, 1, 1]
+        client.accounts()
+    slashed, *others = server.seen
+    assert slashed.path == "/v2/get/calls/"
+    assert [seen.path for seen in others] == ["/v2/get/calls"] * 3 + ["/v2/get/accounts"]
+    assert {seen.headers["Authorization"] for seen in server.seen} == {f"Bearer {KEY}"}
+    assert {seen.method for seen in server.seen} == {"GET"}
+    assert all(seen.query == slashed.query for seen in others[:3])
+
+
+def test_a_redirect_to_and_fro_is_followed_once() -> None:
+    """A server that wants the slash, and does not want it, is no circle to run in."""
+
+    def redirecting(connection: Connection, seen: Seen) -> bool:
+        path = seen.path.removesuffix("/") if seen.path.endswith("/") else f"{seen.path}/"
+        return redirect(path)(connection, seen)
+
+    with FaultServer(after=redirecting) as server:
+        assert "it redirects back and forth: check api_url" in failure_of(client_of(server))
+    assert len(server.seen) == 2
 
 
 @pytest.mark.parametrize(
@@ -188,6 +240,66 @@ def test_nothing_found_is_an_answer(code: int, body: str, status: str) -> None:
         nothing = ask(client_of(server))
     assert isinstance(nothing, NothingFound)
     assert (nothing.code, nothing.status) == (code, status)
+
+
+MEANINGS: dict[str, tuple[int, str, type[Exception], str]] = {
+    "200 unauthorized": (200, "unauthorized", FatalAPIError, "not valid: check api_key"),
+    "200 Unauthorized": (200, " Unauthorized", FatalAPIError, "not valid: check api_key"),
+    "200 invalid key": (200, "invalid_api_key", FatalAPIError, "not valid: check api_key"),
+    "400 unauthorized": (400, "unauthorized", FatalAPIError, "not valid: check api_key"),
+    "403 unauthorized": (403, "unauthorized", FatalAPIError, "not valid: check api_key"),
+    "404 unauthorized": (404, "unauthorized", FatalAPIError, "not valid: check api_key"),
+    "200 forbidden": (200, "forbidden", NoAccessError, "check what its login may see"),
+    "200 bad request": (200, "bad request", BadRequestError, "check timezone, page_size"),
+}
+
+
+@pytest.mark.parametrize(("code", "status", "kind", "words"), MEANINGS.values(), ids=MEANINGS)
+def test_a_status_may_say_more_than_the_code(
+    code: int, status: str, kind: type[Exception], words: str
+) -> None:
+    """What another try cannot mend is an error at once, also where a 200 says so."""
+    with FaultServer(answer(code, f'{{"status": "{status}"}}')) as server:
+        client = client_of(server, retry_budget=timedelta(minutes=10))
+        with pytest.raises(FatalAPIError, match=words) as caught:
+            ask(client)
+    assert type(caught.value) is kind
+    assert f"Callcap answered {code} to GET /v2/get/calls/ (" in str(caught.value)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("status", ["not found", "nothing to say", "no records"])
+def test_a_200_may_say_that_nothing_was_found(status: str) -> None:
+    """It is handed on as a 404, for the reader to judge."""
+    with FaultServer(answer(200, f'{{"status": "{status}"}}')) as server:
+        nothing = ask(client_of(server))
+    assert isinstance(nothing, NothingFound)
+    assert (nothing.code, nothing.status) == (404, status)
+
+
+@pytest.mark.parametrize("status", ["Success", " SUCCESS "])
+def test_success_may_be_written_in_capitals(status: str) -> None:
+    """That is no failure to be retried."""
+
+    def shouting(connection: Connection, seen: Seen) -> bool:
+        body = envelope(seen).replace(b'"success"', f'"{status}"'.encode())
+        return answer(200, body)(connection, seen)
+
+    with FaultServer(shouting) as server:
+        assert page_of(client_of(server)).total_records == 0
+
+
+@pytest.mark.parametrize("code", [401, 403, 400, 410])
+def test_a_refusal_needs_no_body(code: int) -> None:
+    """Where the code says what to do, a body that cannot be read does not hide it."""
+    encoded = answer(code, "canary", {"Content-Encoding": "br"})
+    for act in (
+        encoded,
+        broken(TOO_LONG, code=code),
+        answer(code, "{", {"Content-Encoding": "gzip"}),
+    ):
+        with FaultServer(act) as server:
+            assert f"answered {code} to GET" in failure_of(client_of(server))
 
 
 @pytest.mark.parametrize("body", ["", '{"message": "x"}', '["status"]', "<html>"])

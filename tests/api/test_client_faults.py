@@ -82,9 +82,11 @@ def test_a_fault_for_ever_ends(name: str, fast: FastTime, caplog: pytest.LogCapt
         message = failure_of(client_of(server, **settings_for(name, 0.1)))
     assert message.startswith("GET /v2/get/calls/ failed: ")
     assert ": retry_minutes allows 6 s" in message
-    advice = {"429": "lower concurrency or set requests_per_second", "503 with HTML": ""}
-    known = advice.get(name, "" if name.isdigit() else "check the network, api_url and HTTPS_PROXY")
-    assert message.endswith(known)
+    advice = dict.fromkeys(("420", "429"), "; lower concurrency or set requests_per_second")
+    advice |= dict.fromkeys(("status not success", "200 without pages", "503 with HTML"), "")
+    network = "; check the network, api_url and HTTPS_PROXY"
+    known = advice.get(name, "" if name.isdigit() else network)
+    assert message.endswith(f"retry_minutes allows 6 s{known}")
     assert 3 <= len(server.seen) <= 5
     assert sum(fast.slept) <= 6
     assert_nothing_leaks(caplog.text)
@@ -95,8 +97,8 @@ SAID = {
     "reset mid-body": "the connection broke (ConnectionResetError). ",
     "short Content-Length": "the connection broke (IncompleteRead). ",
     "bad chunk": "the connection broke (IncompleteRead). ",
-    "bad gzip": "the connection broke (DecodeError). ",
-    "cut gzip": "the answer is no JSON object. ",
+    "bad gzip": "the compressed body is cut or broken. ",
+    "cut gzip": "the compressed body is cut or broken. ",
     "no answer": "the connection broke (RemoteDisconnected). ",
     "two lengths": "the connection broke (InvalidHeader). ",
     "200 with HTML": "the answer is no JSON object. ",
@@ -122,7 +124,7 @@ def test_a_server_that_is_down_is_one_line(fast: FastTime) -> None:
     with FaultServer() as server:
         pass
     message = failure_of(client_of(server, retry_budget=timedelta(minutes=10)))
-    assert "the connection broke (NewConnectionError). Gave up at try " in message
+    assert "there is no connection to the server (NewConnectionError). Gave up at try " in message
     assert 400 < sum(fast.slept) <= 600
 
 
@@ -139,7 +141,7 @@ def test_what_can_be_done_without_is_asked_for_once(fast: FastTime) -> None:
 GIVES_UP = {
     name: act
     for name, act in FAULTS.items()
-    if name != "429"  # which says nothing about this request
+    if name not in {"420", "429"}  # which says nothing about this request
 } | {"contradiction": answer(200, '{"status": "success", "search": {"timezone": "UTC"}}')}
 
 
@@ -169,7 +171,7 @@ def test_a_request_that_was_given_up_can_hang() -> None:
 @pytest.mark.usefixtures("fast")
 def test_a_rate_limit_is_no_try() -> None:
     """A refusal that any request would have met says nothing about this one."""
-    limits = [answer(429), refusal(503, "7"), refusal(429, "7")]
+    limits = [answer(429), refusal(503, "7"), refusal(403, "7")]
     with FaultServer(answer(500), *limits, answer(500), answer(500)) as server:
         client = client_of(server, retry_budget=timedelta(hours=1))
         with pytest.raises(GaveUpError, match="Gave up at try 6"):
@@ -275,6 +277,8 @@ def refusal(code: int, retry_after: str, date: str = DATE) -> Act:
         pytest.param(refusal(429, "7"), 7, id="429"),
         pytest.param(refusal(503, "7"), 7, id="503"),
         pytest.param(refusal(500, "7"), 7, id="500"),
+        pytest.param(refusal(420, "7"), 7, id="420"),
+        pytest.param(refusal(403, "7"), 7, id="403"),
         pytest.param(refusal(429, "7.5"), 7.5, id="part of a second"),
         pytest.param(refusal(429, IN_7_SECONDS), 7, id="date"),
         pytest.param(refusal(429, "Tue, 24 Nov 2026 10:00:07 -0000"), 7, id="date without zone"),
@@ -333,7 +337,7 @@ def asked_meanwhile(act: Act, clock: FastTime, patch: pytest.MonkeyPatch) -> lis
     return times
 
 
-@pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.parametrize("code", [403, 420, 429, 503])
 def test_one_refusal_slows_every_thread(
     code: int, fast: FastTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CLOCK = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 CALLS = [{"call_id": "1"}, {"call_id": "2"}]
 ABSENT = object()
+PAGE_SIZE = 2
 
 
 def answer(call: object = ABSENT, **pagination: object) -> Response:
@@ -49,7 +50,7 @@ def answer(call: object = ABSENT, **pagination: object) -> Response:
 
 def test_a_page_of_many_is_read() -> None:
     """A page says where it is in its search, and what the server's clock was."""
-    page = read_page(answer(CALLS, page=2, last_page=3, total_records=6), 2)
+    page = read_page(answer(CALLS, page=2, last_page=3, total_records=6), 2, PAGE_SIZE)
     assert page == Page(2, 3, 6, CALLS, CLOCK)
     assert isinstance(page, Page)
     assert not page.is_snapshot
@@ -73,13 +74,13 @@ def test_one_answer_with_all_calls_is_a_snapshot(page: Page, is_snapshot: bool) 
 def test_counts_may_come_as_texts() -> None:
     """A server that writes numbers as strings is understood."""
     texts = answer(CALLS, page="2", last_page=" 2 ", records_returned="2", total_records="4")
-    assert read_page(texts, 2) == Page(2, 2, 4, CALLS, CLOCK)
+    assert read_page(texts, 2, PAGE_SIZE) == Page(2, 2, 4, CALLS, CLOCK)
 
 
 def test_a_single_call_may_come_as_an_object() -> None:
     """A server may write a list of one as the one."""
     one = answer(CALLS[0], records_returned=1, total_records=1)
-    assert read_page(one, 1) == Page(1, 1, 1, CALLS[:1], CLOCK)
+    assert read_page(one, 1, PAGE_SIZE) == Page(1, 1, 1, CALLS[:1], CLOCK)
 
 
 @pytest.mark.parametrize("call", [ABSENT, None, [], {}, ""], ids=["absent", "null", *"[", "{", '"'])
@@ -88,13 +89,13 @@ def test_a_single_call_may_come_as_an_object() -> None:
 def test_an_empty_search_is_an_empty_page(call: object, last_page: object, page: object) -> None:
     """However an API writes that there are no calls, an empty page comes out."""
     empty = answer(call, page=page, last_page=last_page, records_returned=0, total_records=0)
-    assert read_page(empty, 1) == Page(1, int(str(last_page)), 0, [], CLOCK)
+    assert read_page(empty, 1, PAGE_SIZE) == Page(1, int(str(last_page)), 0, [], CLOCK)
 
 
 def test_the_last_page_may_be_empty() -> None:
     """Its calls may have left the search since its total was counted."""
     last = answer([], page=2, last_page=2, records_returned=0, total_records=2)
-    assert read_page(last, 2) == Page(2, 2, 2, [], CLOCK)
+    assert read_page(last, 2, PAGE_SIZE) == Page(2, 2, 2, [], CLOCK)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_the_last_page_may_be_empty() -> None:
 )
 def test_a_page_beyond_the_last_is_nothing_found(last_page: int, number: int) -> None:
     """The search shrank since its last page was known: no contradiction, but no page."""
-    gone = read_page(answer(CALLS, page=1, last_page=last_page), number)
+    gone = read_page(answer(CALLS, page=1, last_page=last_page), number, PAGE_SIZE)
     assert gone == NothingFound(200, "success", CLOCK)
 
 
@@ -117,7 +118,7 @@ def test_a_page_beyond_the_last_is_nothing_found(last_page: int, number: int) ->
 )
 def test_an_empty_search_may_be_another_code(found: Response, expected: NothingFound) -> None:
     """An API may say by 204 or 404 that a search found nothing."""
-    assert read_page(found, 1) == expected
+    assert read_page(found, 1, PAGE_SIZE) == expected
 
 
 CONTRADICTIONS = {
@@ -209,7 +210,7 @@ CONTRADICTIONS = {
 def test_a_contradiction_is_asked_again(contradiction: Response, number: int, message: str) -> None:
     """An answer that is at odds with itself is not believed, and not shown."""
     with pytest.raises(RetriableAPIError) as caught:
-        read_page(contradiction, number)
+        read_page(contradiction, number, PAGE_SIZE)
     assert str(caught.value) == message
 
 

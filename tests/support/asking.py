@@ -29,6 +29,9 @@ UTC = timezone.utc
 KEY = "canary/Key+of=a~Login"
 
 
+HOST = "callcap.test"  # not on this machine, by its name
+
+
 WINDOW = Window(
     datetime(2026, 7, 1, 5, 0, tzinfo=UTC),
     datetime(2026, 11, 1, 6, 30, 30, tzinfo=UTC),

@@ -144,12 +144,16 @@ def compressed(calls: Iterable[Mapping[str, Any]] = ()) -> Act:
 
 
 def broken(
-    headers: Headers, shape: Callable[[bytes], bytes] = lambda body: body, *, reset: bool = False
+    headers: Headers,
+    shape: Callable[[bytes], bytes] = lambda body: body,
+    *,
+    reset: bool = False,
+    code: int = 200,
 ) -> Act:
     """A page whose framing, or whose body, is not what its headers say; then the end."""
 
     def act(connection: Connection, seen: Seen) -> bool:
-        connection.send(head(200, headers) + shape(envelope(seen)))
+        connection.send(head(code, headers) + shape(envelope(seen)))
         if reset:
             time.sleep(0.01)  # so that the client reads something before
             connection.reset()
@@ -269,7 +273,7 @@ FAULTS: dict[str, Act] = {
     "200 with cut JSON": answer(200, '{"status": "success", "call": ['),
     "status not success": answer(200, '{"status": "error", "message": "Database 7 is down"}'),
     "200 without pages": answer(200, '{"status": "success", "search": {"timezone": "UTC"}}'),
-    **{f"{code}": answer(code) for code in (408, 425, 429, 500, 501, 502, 503, 504, 520, 599)},
+    **{f"{code}": answer(code) for code in (408, 420, 425, 429, 500, 501, 502, 503, 504, 520, 599)},
     "503 with HTML": answer(503, "<h1>Service Unavailable</h1>"),
 }
 """What a try may survive; each ends at once."""
@@ -290,7 +294,11 @@ class FaultServer:
     """Plays `script`, a request an act, and then `after` for ever, on a port of this machine."""
 
     def __init__(
-        self, *script: Act, after: Act | None = None, tls: SSLContext | None = None
+        self,
+        *script: Act,
+        after: Act | None = None,
+        tls: SSLContext | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self._script = list(script)
         self._after = after or good()
@@ -299,7 +307,8 @@ class FaultServer:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._socks: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self.seen: list[Seen] = []
         self.finished = 0  # acts that came to their end before the client left

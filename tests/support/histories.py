@@ -128,7 +128,7 @@ class DirectClient(Client):
             with contextlib.suppress(RetriableAPIError):
                 if answer.code == 200:
                     check_zone(answer.body, search.zone)
-                return read_page(answer, number)
+                return read_page(answer, number, search.page_size)
         msg = "the answers contradict themselves"
         raise GaveUpError(msg)
 

@@ -9,7 +9,9 @@ import gzip
 import json
 import re
 import sys
+import zlib
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -85,10 +87,21 @@ def nested(depth: int) -> bytes:
     return b'{"a":' * depth + b"1" + b"}" * depth
 
 
-def bomb(_: Seen, found: Answer) -> Answer:
-    """A small body of a gigabyte."""
-    packed = gzip.compress(b" " * 2**20) * 1024
-    return replace(found, body=packed, headers={**found.headers, "Content-Encoding": "gzip"})
+def bomb(pack: Callable[[], bytes]) -> Change:
+    """A small body of a gigabyte, as gzip."""
+    packed = cache(pack)
+
+    def changed(_: Seen, found: Answer) -> Answer:
+        return replace(found, body=packed(), headers={**found.headers, "Content-Encoding": "gzip"})
+
+    return _of_searches(changed)
+
+
+def _one_member() -> bytes:
+    """A gigabyte of blanks as one member of gzip."""
+    packer = zlib.compressobj(1, wbits=16 + zlib.MAX_WBITS)
+    blanks = b" " * 2**20
+    return b"".join([packer.compress(blanks) for _ in range(1024)]) + packer.flush()
 
 
 def first_page_again() -> Change:
@@ -197,5 +210,8 @@ HOSTILE: dict[str, Hostile] = {
         body(lambda text: text.replace(b'"notes":"', b'"notes":"%b' % (b"x" * 100 * 2**20))),
         TOO_LARGE,
     ),
-    "a gigabyte in a megabyte of gzip": Hostile(_of_searches(bomb), TOO_LARGE),
+    "a gigabyte in one member of gzip": Hostile(bomb(_one_member), TOO_LARGE),
+    "a gigabyte in a thousand members of gzip": Hostile(
+        bomb(lambda: gzip.compress(b" " * 2**20) * 1024), TOO_LARGE
+    ),
 }
