@@ -10,7 +10,7 @@ import pytest
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 
 from support.fast_time import fast_time
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, answer, redirect
 from support.histories import DirectClient
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.sandbox.switch_texts import switch_values
@@ -121,7 +121,7 @@ def test_a_start_in_the_future_is_said(caplog: pytest.LogCaptureFixture) -> None
         (answer(401), "check api_key"),
         (answer(403), "check what its login may see"),
         (answer(404), "check api_url"),
-        (answer(301), "set api_url to its new address"),
+        (redirect("https://x.example/v3/get/calls/"), "set api_url to https://x.example/v3"),
         (answer(400), "set timezone to one Callcap knows"),
         (answer(200, "<html>"), "the answer is no JSON object"),
         (answer(200, '{"status": "success"}'), "check that api_url is the address of API v2"),

@@ -32,6 +32,9 @@ def patience(name: str) -> float:
     return PATIENCE if name in SLOW_FAULTS else 30
 
 
+CLOSED = {"reset", "no answer"}  # ends of a kept connection, after which nobody waits
+
+
 @pytest.mark.parametrize("name", TRANSIENT)
 def test_a_fault_amidst_a_run_is_survived(
     name: str, callcap: Callcap, caplog: pytest.LogCaptureFixture
@@ -44,7 +47,8 @@ def test_a_fault_amidst_a_run_is_survived(
     assert ended.run.ids == callcap.book.ids
     assert len(ended.run.records) == len(callcap.book.ids)
     assert found_in(caplog.text) == []
-    assert ended.slept >= (3600 if "3600" in name else 7 if "7" in name else 0.5)
+    least = 3600 if "3600" in name else 7 if "7" in name else 0.5
+    assert ended.slept >= (0 if name in CLOSED else least)
 
 
 @pytest.mark.parametrize("name", TRANSIENT | LASTING)

@@ -47,13 +47,14 @@ class Page:
     calls: list[Call]
     clock: datetime
     clock_skew: timedelta | None = None
-    stated_last_page: int = 0
+    stated_last_page: int = -1
     returned: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Count the calls before any is removed."""
         self.returned = len(self.calls)
-        self.stated_last_page = self.stated_last_page or self.last_page
+        if self.stated_last_page < 0:
+            self.stated_last_page = self.last_page
 
     @property
     def is_snapshot(self) -> bool:
@@ -145,11 +146,13 @@ def _contradiction(
 def _least_total(number: int, last_page: int, returned: int, page_size: int) -> int:
     """How many calls a search has at least, by the calls of one of its pages.
 
-    The pages before the last are full; more calls than were asked for are repeated ones, which a
-    total need not count. A page beyond the last is one that the total leaves out.
+    The pages before the last are full, and some servers count one page too many; more calls than
+    were asked for are repeated ones, which a total need not count. A page beyond the last is one
+    that the total leaves out.
     """
     if number < last_page:
-        return (last_page - 1) * min(returned, page_size) + 1
+        full = min(returned, page_size)
+        return max((last_page - 1) * full, full + 1)
     return number - 1 + returned if number == last_page else 0
 
 

@@ -71,10 +71,67 @@ def test_one_answer_with_all_calls_is_a_snapshot(page: Page, is_snapshot: bool) 
     assert page.is_snapshot is is_snapshot
 
 
-def test_counts_may_come_as_texts() -> None:
-    """A server that writes numbers as strings is understood."""
-    texts = answer(CALLS, page="2", last_page=" 2 ", records_returned="2", total_records="4")
-    assert read_page(texts, 2, PAGE_SIZE) == Page(2, 2, 4, CALLS, CLOCK)
+COUNTS = {
+    "plain": (2, 2, 4),
+    "text": ("2", " 2 ", "4"),
+    "float": (2.0, 2.0, 4.0),
+    "decimal": (Decimal("2.0"), Decimal(2), Decimal("4.00")),
+    "decimal text": ("2.0", "2.", "4.00"),
+}
+
+
+@pytest.mark.parametrize(("page", "last_page", "total"), COUNTS.values(), ids=COUNTS)
+def test_counts_are_read_however_they_are_written(
+    page: object, last_page: object, total: object
+) -> None:
+    """A server that writes numbers as strings or with decimals is understood."""
+    odd = answer(CALLS, page=page, last_page=last_page, records_returned=page, total_records=total)
+    assert read_page(odd, 2, PAGE_SIZE) == Page(2, 2, 4, CALLS, CLOCK)
+
+
+@pytest.mark.parametrize(
+    ("text", "total"), [("1,234", 1234), ("12,345,678", 12345678), (" 1,234.0", 1234)]
+)
+def test_counts_may_be_grouped(text: str, total: int) -> None:
+    """A comma parts thousands."""
+    page = read_page(answer(CALLS, last_page="617", total_records=text), 1, PAGE_SIZE)
+    assert isinstance(page, Page)
+    assert page.total_records == total
+
+
+@pytest.mark.parametrize(
+    ("total", "stated", "last_page"),
+    [
+        (5, 2, 3),  # rounded down
+        (3, 1, 2),
+        (7, 0, 4),
+        (4, 2, 2),
+        (5, 3, 3),
+        (4, 3, 3),  # one page too many
+        (1001, 1, 501),  # as if pages were of 1,000 calls
+    ],
+    ids=str,
+)
+def test_the_first_page_tells_how_many_to_ask_for(total: int, stated: int, last_page: int) -> None:
+    """Whatever the server makes of it, no page is left out that the total speaks of."""
+    page = read_page(answer(CALLS, last_page=stated, total_records=total), 1, PAGE_SIZE)
+    assert isinstance(page, Page)
+    assert (page.last_page, page.stated_last_page) == (last_page, stated)
+    assert not page.is_snapshot
+
+
+def test_pages_smaller_than_asked_for_are_counted_as_they_come() -> None:
+    """A server may send fewer calls a page than it was asked for."""
+    page = read_page(answer(CALLS, show=1000, last_page=1, total_records=5), 1, 1000)
+    assert isinstance(page, Page)
+    assert page.last_page == 3
+
+
+@pytest.mark.parametrize(("stated", "total"), [(1, 4), (1, 3), (0, 2)], ids=str)
+def test_a_page_beyond_the_last_may_have_calls(stated: int, total: int) -> None:
+    """Where last_page or the total is too small, such a page is as good as others."""
+    page = read_page(answer(CALLS, page=2, last_page=stated, total_records=total), 2, PAGE_SIZE)
+    assert page == Page(2, 2, total, CALLS, CLOCK, stated_last_page=stated)
 
 
 def test_a_single_call_may_come_as_an_object() -> None:
@@ -158,6 +215,21 @@ CONTRADICTIONS = {
         1,
         "page 1 holds more calls than the whole search",
     ),
+    "one page of calls in two pages": (
+        answer(CALLS, last_page=2),
+        1,
+        "the search holds too few calls for 2 pages",
+    ),
+    "full pages before the last without calls": (
+        answer(CALLS, page=2, last_page=4, total_records=5),
+        2,
+        "the search holds too few calls for 4 pages",
+    ),
+    "no calls before the last page": (
+        answer(CALLS, page=3, last_page=3, total_records=3),
+        3,
+        "the search holds too few calls for 3 pages",
+    ),
     "calls in an empty search": (
         answer(CALLS, total_records=0),
         1,
@@ -195,6 +267,21 @@ CONTRADICTIONS = {
         "pagination.last_page is not a count",
     ),
     "page null": (answer(CALLS, page=None), 1, "pagination.page is not a count"),
+    "total grouped wrongly": (
+        answer(CALLS, total_records="12,34"),
+        1,
+        "pagination.total_records is not a count",
+    ),
+    "total of Europe": (
+        answer(CALLS, total_records="1.234"),
+        1,
+        "pagination.total_records is not a count",
+    ),
+    "total in powers of ten": (
+        answer(CALLS, total_records=Decimal("1E+99")),
+        1,
+        "pagination.total_records is not a count",
+    ),
     "page a fraction": (answer(CALLS, page=Decimal("1.5")), 1, "pagination.page is not a count"),
     "returned a list": (
         answer(CALLS, records_returned=[2]),
@@ -202,6 +289,15 @@ CONTRADICTIONS = {
         "pagination.records_returned is not a count",
     ),
 }
+
+
+def test_repeated_calls_are_no_contradiction() -> None:
+    """A join may repeat rows that the total does not count, so that pages hold more than asked."""
+    page = read_page(
+        answer([*CALLS, *CALLS], records_returned=4, last_page=2, total_records=4), 1, 2
+    )
+    assert isinstance(page, Page)
+    assert page.last_page == 2
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,16 @@ HOSTILE: dict[str, Hostile] = {
     "a byte order mark": Hostile(body(lambda text: b"\xef\xbb\xbf" + text)),
     "UTF-16, and said so": Hostile(encoded("utf-16"), record=with_notes("é")),
     "Latin-1, and said so": Hostile(encoded("latin-1"), record=with_notes("é")),
+    "UTF-8 as text/html, with cut characters": Hostile(
+        _of_searches(
+            lambda _, found: replace(
+                found,
+                body=found.body.replace(b'"notes":"', '"notes":"éü'.encode() + b"\xc3"),
+                headers={**found.headers, "Content-Type": "text/html"},
+            )
+        ),
+        record=with_notes("éü\ufffd"),
+    ),
     "an unknown charset": Hostile(
         _of_searches(
             lambda _, found: replace(
@@ -191,7 +201,7 @@ HOSTILE: dict[str, Hostile] = {
     "a total in words": Hostile(totals(total_records="many"), "total_records is not a count"),
     "a total that is too small": Hostile(totals(total_records=1), "more calls than the whole"),
     "five million pages": Hostile(
-        totals(last_page=5_000_000, total_records=10_000_000), "could not be read whole"
+        totals(last_page=5_000_000, total_records=10_000_000), "Could not read all"
     ),
     "the first page in place of any": Hostile(first_page_again()),
     "a call without an id": Hostile(
