@@ -33,7 +33,8 @@ def main() -> NoReturn:
 def _drop_output() -> None:
     """Drop what standard output does not take: Python would try once more, with a traceback."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

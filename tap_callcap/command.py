@@ -30,6 +30,8 @@ def run() -> NoReturn:
         _fail("Logging cannot be set up: check TAP_CALLCAP_LOGLEVEL, SINGER_SDK_LOG_CONFIG", error)
     logger.disabled = False  # a log config that does not name this logger disables it
     redact_logs([])
+    if sys.stdout is None:
+        _fail("Standard output is closed: connect it to a target or to a file")
     try:
         sys.exit(command(standalone_mode=False))  # with the code of --version and the like
     except click.Abort:
@@ -40,7 +42,8 @@ def run() -> NoReturn:
         _fail(one_line(error), error)
 
 
-def _fail(line: str, error: Exception) -> NoReturn:
+def _fail(line: str, error: Exception | None = None) -> NoReturn:
     logger.error("%s", line)
-    logger.debug("%s", traceback_without_values(error))
+    if error is not None:
+        logger.debug("%s", traceback_without_values(error))
     sys.exit(1)

@@ -330,6 +330,16 @@ def test_what_cannot_be_written_is_dropped_at_the_end(monkeypatch: pytest.Monkey
         out.flush()
 
 
+def test_a_closed_output_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python has no `sys.stdout` then."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert ended(monkeypatch, "--config=ENV") == 1
+    (error,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
+    assert error.message == "Standard output is closed: connect it to a target or to a file"
+
+
 def test_the_text_of_about_describes_each_setting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -175,6 +175,30 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_what_is_built_can_be_published(dist: Path) -> None:
+    """The upload's own check takes it: a newer build backend may write metadata that it refuses."""
+    twine = [str(CHECKOUT / "uvw"), "tool", "run", "twine==7.0.0"]  # as in the publish action
+    files = [*dist.glob("*.whl"), *dist.glob("*.tar.gz")]
+    done = subprocess.run(
+        [*twine, "check", "--strict", *files], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(files[0]) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        assert archive.read(metadata).startswith(b"Metadata-Version: 2.4\n")
+
+
+def test_a_release_is_made_by_what_was_tried() -> None:
+    """The build backend is pinned exactly, and each action by the hash of a commit."""
+    project = (CHECKOUT / "pyproject.toml").read_text("utf-8")
+    assert re.search(r'^requires = \["hatchling==[\d.]+"\]', project, re.MULTILINE)
+    for workflow in (CHECKOUT / ".github" / "workflows").glob("*.yml"):
+        uses = re.findall(r"uses: (?!\./)(.*)", workflow.read_text("utf-8"))
+        assert [
+            each for each in uses if not re.fullmatch(r"\S+@[0-9a-f]{40}  # v[\d.]+", each)
+        ] == []
+
+
 def test_the_wheel_has_all_that_runs_and_no_more(dist: Path) -> None:
     """Modules, schemas, the mark of types and the licence are in the wheel; tests are not."""
     (wheel,) = dist.glob("*.whl")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tap_callcap.singer.stream import CallcapStream
 
 _T = TypeVar("_T")
+MOST_LEVELS = 100  # of nesting; the SDK's recursive code takes some hundreds
 Method = Literal["INCREMENTAL", "FULL_TABLE"]
 Kind = Literal["array", "boolean", "integer", "null", "number", "object", "string"]
 
@@ -113,13 +114,29 @@ def read_json_object(read: Callable[[], str], name: str) -> tuple[str, dict[str,
         text = read()
         value: Any = load_json(text)
         json.dumps(value, default=str, ensure_ascii=False).encode()  # a lone surrogate fails
-    except (ValueError, ArithmeticError, RecursionError):
+    except RecursionError:
+        value = text  # its levels cannot be counted
+    except (ValueError, ArithmeticError):
         msg = f"The {name} is not JSON" + ("" if text.strip() else ": it is empty or not text")
         raise ConfigurationError(msg) from None
+    if value is text or not _is_shallow(value):
+        msg = f"The {name} is nested more than {MOST_LEVELS} levels deep"
+        raise ConfigurationError(msg)
     if not isinstance(value, dict):
         msg = f"The {name} must be a JSON object"
         raise ConfigurationError(msg)
     return text, value
+
+
+def _is_shallow(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether `value` has at most `MOST_LEVELS` levels."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MOST_LEVELS):
+        parts = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [part for inner in parts for part in inner if isinstance(part, (dict, list))]
+        if not level:
+            return True
+    return False
 
 
 def check_state(value: Mapping[str, Any], streams: Sequence[str]) -> None:

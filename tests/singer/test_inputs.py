@@ -47,7 +47,7 @@ def tap_of(**given: Any) -> TapCallcap:
         ("{", "The state is not JSON"),
         ('{"api_key": "c4n4ry', "The state is not JSON"),
         ("{'a': 1}", "The state is not JSON"),
-        (DEEP, "The state is not JSON"),
+        (DEEP, "The state is nested more than 100 levels deep"),
         ("[]", "The state must be a JSON object"),
         ("null", "The state must be a JSON object"),
         ("7", "The state must be a JSON object"),
@@ -60,6 +60,15 @@ def tap_of(**given: Any) -> TapCallcap:
 def test_a_file_must_be_a_json_object(text: str, line: str) -> None:
     """Anything else is told by its name, without what is in it."""
     assert line_of(read_json_object, lambda: text, "state") == line
+
+
+@pytest.mark.parametrize("text", ["[{}]", '{{"a": {}}}'], ids=["list", "object"])
+@pytest.mark.parametrize("levels", [100, 400, 5000])
+def test_a_file_that_is_nested_too_deeply_is_named(levels: int, text: str) -> None:
+    """The SDK's code for catalogs and schemas is recursive, and would fail without a word."""
+    deep = text.format("[" * levels + "]" * levels)
+    line = line_of(read_json_object, lambda: deep, "catalog")
+    assert line == "The catalog is nested more than 100 levels deep"
 
 
 def test_a_file_must_be_text() -> None:
