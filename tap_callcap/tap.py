@@ -33,6 +33,7 @@ from tap_callcap.singer.inputs import (
     with_replication_methods,
 )
 from tap_callcap.singer.maps import check_stream_maps
+from tap_callcap.singer.storage import check_batch_config
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.streams import STREAMS
@@ -104,6 +105,8 @@ class TapCallcap(Tap):
             check_selected(streams)
         if options.get("setup_mapper", True):
             check_stream_maps(self.config.get("stream_maps") or {}, streams)
+            if "batch_config" in self.config:
+                check_batch_config(self.config["batch_config"])
 
     @classmethod
     def _read_environment(cls) -> dict[str, Any]:

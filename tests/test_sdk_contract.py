@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import pytest
 from singer_sdk import Stream, Tap
 from singer_sdk.about import TextFormatter
-from singer_sdk.batch import Batcher
 from singer_sdk.mapper import CustomStreamMap, PluginMapper, StreamMap
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 
@@ -74,8 +73,6 @@ OVERRIDDEN: dict[tuple[type, str], str] = {
 """Overridden by the tap, or set on an instance of the SDK's."""
 
 CALLED: dict[tuple[type, str], str] = {
-    (Batcher, "__init__"): "(self, tap_name, stream_name, batch_config)",
-    (Batcher, "get_batches"): "(self, records)",
     (PluginMapper, "register_raw_stream_schema"): "(self, stream_name, schema, key_properties)",
     (StreamMap, "flatten_record"): "(self, record)",
     (StreamMap, "transform"): "(self, record)",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from contextlib import closing
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
@@ -140,12 +141,9 @@ class CallcapStream(Stream):
 
     @property
     def _is_passthrough(self) -> bool:
-        """Whether records are written as shaped: no map, flattening, batch or other writer."""
-        return (
-            self._batches is None
-            and self._block_writer is not None
-            and all(map(_is_identity, self.fast_stream_maps))
-        )
+        """Whether records are written as shaped: no map, no flattening, no other writer."""
+        is_ours = self._batches is not None or self._block_writer is not None
+        return is_ours and all(map(_is_identity, self.fast_stream_maps))
 
     @property
     def _block_writer(self) -> BlockWriter | None:
@@ -218,10 +216,11 @@ class CallcapStream(Stream):
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Write the records to files, each batch announced before the STATE that covers it."""
         with self.get_batch_counter() as counter:
-            self._batches = Batches(self, batch_config, self._tap.write_message, counter)
-            for record in self._sync_records(context, write_messages=False):
-                self._batches.add(record)
-            self._write_state_message()
+            self._batches = Batches(self, batch_config, self._tap.message_writer, counter)
+            with closing(self._batches):
+                for record in self._sync_records(context, write_messages=False):
+                    self._batches.add(record)
+                self._write_state_message()
 
     def _write_state_message(self) -> None:
         if self._batches is not None:

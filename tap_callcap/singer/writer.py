@@ -28,6 +28,18 @@ _LINE_ENDS = {
 }
 
 
+ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
+
+
+def escape_line_ends(lines: bytearray) -> bytearray:
+    """`lines` of JSON with no line end in them but their own."""
+    if not lines.isascii():
+        for mark, escape in _LINE_ENDS.items():
+            if mark[-1] in lines:  # a single byte is found many times faster than three
+                lines = lines.replace(mark, escape)
+    return lines
+
+
 class FastRecordMessage(
     msgspec.Struct, tag_field="type", tag="RECORD", omit_defaults=True, gc=False
 ):
@@ -49,19 +61,21 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._encoder = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
         self._lines = bytearray()
         self._since = 0.0
         self._last_state = b""
         self._is_writing = False
+        self.written = 0  # messages other than records
         self.target_wait_seconds = 0.0  # time spent in writes, which block while the target is busy
         self._pipe: tuple[object, LinePipe | None] = (None, None)  # and the stdout that it is of
         self._stop: Callable[[], NoReturn] | None = None
         self._deadline = 0.0
 
-    def serialize_message(self, message: Message | FastRecordMessage) -> bytes:
+    def serialize_message(  # noqa: PLR6301 - the SDK's signature
+        self, message: Message | FastRecordMessage
+    ) -> bytes:
         """One message as a line of JSON."""
-        return self._encoder.encode(message.to_dict()) + b"\n"
+        return ENCODER.encode(message.to_dict()) + b"\n"
 
     def write_message(self, message: Message) -> None:
         """Add a RECORD to the block; write any other message, and the block before it."""
@@ -74,6 +88,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
                 self._last_state = line
             self._lines += line
             self._write_block()
+            self.written += 1
             self._end_writing()
 
     def write_records(self, messages: Iterable[FastRecordMessage | dict[str, Any]]) -> None:
@@ -85,7 +100,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         end = len(lines)
         try:
             for message in messages:
-                self._encoder.encode_into(message, lines, end)
+                ENCODER.encode_into(message, lines, end)
                 lines += b"\n"
                 end = len(lines)
         except BaseException:
@@ -110,10 +125,7 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         if not self._lines:
             return
         block, self._lines = self._lines, bytearray()
-        if not block.isascii():
-            for mark, escape in _LINE_ENDS.items():
-                if mark[-1] in block:  # a single byte is found many times faster than three
-                    block = block.replace(mark, escape)
+        block = escape_line_ends(block)
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
         started = time.monotonic()
         if hasattr(out, "buffer"):

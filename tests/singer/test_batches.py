@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import re
+import stat
 from datetime import timedelta
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
-from support.histories import BEGINNING
+import fsspec
+import msgspec
+import pytest
+from singer_sdk.exceptions import ConfigurationError
+
+from support.histories import BEGINNING, DirectClient
 from support.running import bookmark_of, discovered, lines_of, run_tap
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
+from tap_callcap.singer.writer import BlockWriter
+from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.running import Run
@@ -31,6 +45,226 @@ def batched(folder: Path, account: Callcap, **options: Any) -> Run:
         "batch_size": 20,
     }
     return run_tap(account, batch_config=config, page_size=7, **options)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files below a folder."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def manifests_of(run: Run) -> list[str]:
+    """The URLs of all files that a run announced."""
+    return [url for line in run.messages if line["type"] == "BATCH" for url in line["manifest"]]
+
+
+def config_of(folder: Path, **changes: Any) -> dict[str, Any]:
+    """A batch_config, with other values by path, such as `encoding__format`."""
+    config: dict[str, Any] = {
+        "encoding": {"format": "jsonl"},
+        "storage": {"root": folder.as_uri()},
+    }
+    for path, value in changes.items():
+        *parts, name = path.split("__")
+        target = config
+        for part in parts:
+            target = target[part]
+        target[name] = value
+        if value is None:
+            del target[name]
+    return config
+
+
+@pytest.mark.parametrize("compression", ["gzip", "none", None])
+def test_files_are_compressed_as_announced(compression: str | None, tmp_path: Path) -> None:
+    """Targets believe what the message says, and so do these tests."""
+    config = config_of(tmp_path, encoding__compression=compression, batch_size=100)
+    run = run_tap(callcap(), batch_config=config)
+    batches = [line for line in run.messages if line["type"] == "BATCH"]
+    assert {line["encoding"].get("compression") for line in batches} == {compression}
+    found = [record["call_id"] for line in batches for record in lines_of(line)]
+    assert (len(found), set(found)) == (250, callcap().book.ids)
+    for path in files_in(tmp_path):
+        assert (path.read_bytes()[:2] == b"\x1f\x8b") == (compression == "gzip")
+        assert path.name.endswith(".json.gz" if compression == "gzip" else ".json")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_only_their_owner_can_read_batches(tmp_path: Path) -> None:
+    """Whatever the umask: files and new folders hold personal data."""
+    before = os.umask(0)
+    try:
+        config = config_of(tmp_path / "a" / "b", storage__prefix="calls/of-")
+        run = run_tap(callcap(), batch_config=config)
+    finally:
+        os.umask(before)
+    assert run.code == 0
+    (file, *_) = files_in(tmp_path)
+    assert file.parent == tmp_path / "a" / "b" / "calls"
+    for path in tmp_path.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+
+
+def test_parquet_holds_every_call(tmp_path: Path) -> None:
+    """Each field as in a record."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for compression in (None, "gzip", "none"):
+        folder = tmp_path / str(compression)
+        config = config_of(
+            folder, encoding__format="parquet", encoding__compression=compression, batch_size=70
+        )
+        run_tap(callcap(), batch_config=config)
+        rows = [row for path in files_in(folder) for row in parquet.read_table(path).to_pylist()]
+        assert {row["call_id"] for row in rows} == callcap().book.ids
+        metadata = parquet.read_metadata(files_in(folder)[0])
+        kinds = {None: "SNAPPY", "gzip": "GZIP", "none": "UNCOMPRESSED"}
+        assert metadata.row_group(0).column(0).compression == kinds[compression]
+
+
+def test_batches_go_to_any_storage(tmp_path: Path) -> None:
+    """Such as one in memory, which stands for a bucket."""
+    run = run_tap(callcap(), batch_config=config_of(tmp_path, storage__root="memory://calls"))
+    urls = manifests_of(run)
+    assert all(url.startswith("memory://") for url in urls)
+    memory = fsspec.filesystem("memory")
+    lines = [line for url in urls for line in memory.cat(url).splitlines()]
+    assert {msgspec.json.decode(line)["call_id"] for line in lines} == callcap().book.ids
+    memory.rm("/calls", recursive=True)
+
+
+class StoppedError(BaseException):
+    """What a signal raises."""
+
+
+def stop(*_: Any) -> None:
+    """Stand for a signal."""
+    raise StoppedError
+
+
+@pytest.mark.parametrize("root", ["{folder}", "memory://stopped"])
+@pytest.mark.parametrize(
+    "place", ["tap_callcap.singer.batches.shutil.copyfileobj", "support.histories.KillableWriter"]
+)
+def test_a_stop_leaves_no_file_that_is_not_announced(
+    root: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that is written in part nor one whose message was not written."""
+    config = config_of(tmp_path, storage__root=root.format(folder=tmp_path.as_uri()))
+    if place.endswith("Writer"):
+        from support.histories import KillableWriter  # noqa: PLC0415 - patched
+
+        write = KillableWriter.write_message
+
+        def stop_at_batch(writer: Any, message: Any) -> None:
+            if message.to_dict()["type"] == "BATCH":
+                stop()
+            write(writer, message)
+
+        monkeypatch.setattr(KillableWriter, "write_message", stop_at_batch)
+    else:
+        monkeypatch.setattr(place, stop)
+    with pytest.raises(StoppedError):
+        run_tap(callcap(), batch_config=config)
+    assert files_in(tmp_path) == []
+    assert fsspec.filesystem("memory").find("/stopped") == []
+
+
+def test_a_file_that_was_announced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop may come right behind its message."""
+
+    class StoppedWriter(BlockWriter):
+        def write_message(self, message: Any) -> None:
+            super().write_message(message)
+            if message.to_dict()["type"] == "BATCH":
+                stop()
+
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr("tap_callcap.singer.writer.sys.stdout", out)
+    client = DirectClient(callcap())
+    tap = TapCallcap(
+        config={"api_key": "sandbox", "batch_config": config_of(tmp_path)},
+        client_factory=lambda _: client,
+        message_writer=StoppedWriter(),
+    )
+    with pytest.raises(StoppedError):
+        tap.sync_all()
+    assert isinstance(out.buffer, io.BytesIO)
+    lines = [json.loads(line) for line in out.buffer.getvalue().splitlines()]
+    (url,) = lines[-1]["manifest"]
+    assert [path.as_uri() for path in files_in(tmp_path)] == [url]
+
+
+CONFIGS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "empty": (lambda _: {}, ".encoding must be an object with compression and format"),
+    "no storage": (lambda path: config_of(path, storage=None), ".storage must be an object with"),
+    "unknown": (
+        lambda path: config_of(path, batchsize=5),
+        ".batchsize is unknown: did you mean ba",
+    ),
+    "unknown in it": (
+        lambda path: config_of(path, encoding__x=5),
+        ".encoding.x is unknown: did you mean one of compression, format?",
+    ),
+    "size 0": (lambda path: config_of(path, batch_size=0), ".batch_size must be an integer of at"),
+    "size true": (lambda path: config_of(path, batch_size=True), ".batch_size must be an integer"),
+    "size text": (lambda path: config_of(path, batch_size="9"), ".batch_size must be an integer"),
+    "no format": (lambda path: config_of(path, encoding__format=None), ".encoding.format must be"),
+    "format": (lambda path: config_of(path, encoding__format="csv"), ".encoding.format must be "),
+    "compression": (
+        lambda path: config_of(path, encoding__compression="zip"),
+        ".encoding.compression must be ",
+    ),
+    "prefix": (lambda path: config_of(path, storage__prefix=5), ".storage.prefix must be "),
+    "params": (lambda path: config_of(path, storage__params=[]), ".storage.params must be "),
+    "no root": (lambda path: config_of(path, storage__root=None), ".storage.root must be a folder"),
+    "host": (
+        lambda path: config_of(path, storage__root="file://data/calls"),
+        ".storage.root must have three slashes after file:",
+    ),
+    "s3": (
+        lambda path: config_of(path, storage__root="s3://bucket/calls"),
+        ".storage.root needs another package: install tap-callcap[s3]",
+    ),
+    "no such place": (
+        lambda path: config_of(path, storage__root="xyz://calls"),
+        ".storage.root needs another package: install fsspec's for xyz",
+    ),
+    "a file": (
+        lambda path: config_of(path, storage__root=(path / "file" / "below").as_uri()),
+        "/file is none",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "line"), CONFIGS.values(), ids=CONFIGS)
+def test_a_wrong_batch_config_is_one_line(
+    make: Callable[[Path], Any], line: str, tmp_path: Path
+) -> None:
+    """Before any request; nothing is written."""
+    (tmp_path / "file").touch()
+    account = callcap()
+    with pytest.raises(ConfigurationError, match=re.escape(line)) as caught:
+        run_tap(account, batch_config=make(tmp_path))
+    assert "batch_config" in str(caught.value)
+    assert account.requests == []
+    assert [path.name for path in files_in(tmp_path)] == ["file"]
+
+
+def test_a_folder_must_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the one in which it would be made."""
+    monkeypatch.setattr("tap_callcap.singer.storage.os.access", lambda *_: False)
+    with pytest.raises(ConfigurationError, match=r"storage.root must be writable, and .* is not"):
+        run_tap(callcap(), batch_config=config_of(tmp_path / "new"))
+
+
+def test_parquet_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing package is one line that names the extra."""
+    find = PathFinder.find_spec
+    monkeypatch.setattr(
+        "tap_callcap.singer.storage.find_spec",
+        lambda name: None if name == "pyarrow" else find(name),
+    )
+    with pytest.raises(ConfigurationError, match=r"parquet needs another package: install tap-cal"):
+        run_tap(callcap(), batch_config=config_of(tmp_path, encoding__format="parquet"))
 
 
 def test_batches_hold_every_call(tmp_path: Path) -> None:

@@ -242,5 +242,6 @@ def _expected(value: Any, schema: Mapping[str, Any]) -> Any:
 def lines_of(message: dict[str, Any], *, number: type = float) -> list[dict[str, Any]]:
     """The records in the files of a BATCH message."""
     paths = [Path(urlsplit(url).path) for url in message["manifest"]]
-    texts = [gzip.decompress(path.read_bytes()).decode() for path in paths]
+    opened = gzip.decompress if message["encoding"].get("compression") == "gzip" else bytes
+    texts = [opened(path.read_bytes()).decode() for path in paths]
     return [json.loads(line, parse_float=number) for text in texts for line in text.splitlines()]
