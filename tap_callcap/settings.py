@@ -166,6 +166,16 @@ SETTINGS: JSONSchema = th.PropertiesList(
         examples=[["987654_23_11_19_2012_17:07:29_12"]],
     ),
     th.Property(
+        "count_days",
+        th.IntegerType(minimum=1, maximum=36_600),
+        default=30,
+        title="Days counted",
+        description=(
+            "Number of days that the stream call_counts covers, one request each. The last one is "
+            "yesterday, in timezone."
+        ),
+    ),
+    th.Property(
         "user_agent",
         th.StringType,
         title="User agent",
@@ -217,6 +227,7 @@ class Settings:
     retry_budget: timedelta
     filters: Filters
     call_ids: tuple[str, ...]
+    count_days: int
     user_agent: str
     hashing: Hashing
 
@@ -247,6 +258,7 @@ class Settings:
             request_timeout=timedelta(seconds=float(given["request_timeout_seconds"])),
             retry_budget=timedelta(minutes=float(given["retry_minutes"])),
             filters=Filters.from_config(None if given["call_ids"] else given["filters"]),
+            count_days=int(given["count_days"]),
             call_ids=tuple(dict.fromkeys(given["call_ids"] or ())),
             user_agent=given["user_agent"] or f"tap-callcap/{version('tap-callcap')}",
             hashing=Hashing(frozenset(given["hash_fields"] or ()), given["hash_key"] or ""),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tap_callcap.singer.full_table import FullTableStream
 from tap_callcap.singer.incremental import IncrementalStream
+from tap_callcap.sync.call_counts import call_count_rows
 from tap_callcap.sync.references import account_rows, csr_rows
 
 if TYPE_CHECKING:
@@ -39,5 +40,19 @@ class CsrsStream(FullTableStream):
     rows = staticmethod(csr_rows)
 
 
-STREAMS: tuple[type[CallcapStream], ...] = (AccountsStream, CallsStream, CsrsStream)
+class CallCountsStream(FullTableStream):
+    """How many calls Callcap counts, day by day."""
+
+    name = "call_counts"
+    primary_keys = ("day", "timezone")
+    access = "the key of a login that may search calls"
+    rows = staticmethod(call_count_rows)
+
+
+STREAMS: tuple[type[CallcapStream], ...] = (
+    AccountsStream,
+    CallsStream,
+    CsrsStream,
+    CallCountsStream,
+)
 """Every stream of the tap, in the order in which they are read."""

@@ -55,7 +55,7 @@ WRONG_FILES: dict[str, tuple[dict[str, str], str]] = {
     "state binary": ({"state": "\udcff"}, "The state is not JSON: it is empty or not text"),
     "state of another tap": (
         {"state": '{"bookmarks": {"contacts": {}}}'},
-        "The state has bookmarks of 'contacts', but none of accounts or calls or csrs",
+        "The state has bookmarks of 'contacts', but none of accounts or calls or csrs or call_",
     ),
     "state of another shape": (
         {"state": '{"bookmarks": 1}'},

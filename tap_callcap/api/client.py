@@ -37,13 +37,15 @@ from tap_callcap.api.responses import (
     scrub_message,
 )
 from tap_callcap.api.retry import RetryPolicy
+from tap_callcap.api.search import day_params
 from tap_callcap.api.transport import Transport, local_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
+    from tap_callcap.api.filters import Filters
     from tap_callcap.api.search import Search
     from tap_callcap.api.transport import Exchange
     from tap_callcap.records.json import JSON
@@ -130,6 +132,20 @@ class Client:
 
         return self._get(CALLS_PATH, search.params(window, number), read, tries=tries)
 
+    def count_of_day(self, day: date, zone: ZoneInfo, filters: Filters) -> tuple[int, datetime]:
+        """How many calls began on `day` in `zone`, and when that was counted, in UTC.
+
+        It raises what `calls` raises.
+        """
+
+        def read(answer: Response) -> Page | NothingFound:
+            if answer.code == requests.codes.ok:
+                check_zone(answer.body, zone)
+            return read_page(answer, 1)
+
+        page = self._get(CALLS_PATH, day_params(day, zone, filters), read)
+        return (page.total_records if isinstance(page, Page) else 0), page.clock
+
     def accounts(self, *, once: bool = False) -> tuple[str, ...]:
         """Ids of the accounts that the key sees, in order; `once` means without retries.
 
@@ -149,8 +165,10 @@ class Client:
         params = {"search_timezone": zone.key, "detail": detail}
         return self._get(path, params, lambda answer: read_call(answer, call_id, zone))
 
-    def accounts_below(self, account: Account | None) -> list[JSON]:
+    def accounts_below(self, account: Account | None) -> list[JSON] | None:
         """The accounts one level below `account`, or the topmost ones if that is none.
+
+        None if the API has nothing at that address: no accounts, or no access to them.
 
         Raises:
             NoAccessError: If the key sees no accounts.
@@ -159,7 +177,7 @@ class Client:
         if account is None:
             return self._rows(ACCOUNTS_PATH, "children")
         params = dict(zip(("account_type", "account_id"), account, strict=True))
-        return self._get(ACCOUNTS_PATH, params, lambda answer: read_rows(answer, "children")) or []
+        return self._get(ACCOUNTS_PATH, params, lambda answer: read_rows(answer, "children"))
 
     def csrs(self) -> list[JSON]:
         """The call takers (CSRs); it raises what `accounts_below` raises."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tap_callcap.api.filters import NO_FILTERS, Filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import date
     from zoneinfo import ZoneInfo
 
     from tap_callcap.windows import Window
 
+DAY = timedelta(days=1)
 IN_ALL = ("accounts", "caller", "callsurance", "webmatch")
 """The sections of a call that `all` includes."""
 
@@ -43,6 +46,29 @@ class Search:
             "page": str(number),
             **self.filters.query,
         }
+
+
+def day_params(day: date, zone: ZoneInfo, filters: Filters) -> dict[str, str]:
+    """The query that counts the calls that began on `day` in `zone`.
+
+    The documents do not say whether the last day of a range belongs to it, and want it to differ
+    from the first. So the days around are in the range, and the day of the week picks this one.
+    """
+    return {
+        **filters.query,
+        "search_startdate": (day - DAY).isoformat(),
+        "search_enddate": (day + DAY).isoformat(),
+        "search_daysofweek": weekday_of(day),
+        "search_timezone": zone.key,
+        "detail": "",
+        "show": "1",
+        "page": "1",
+    }
+
+
+def weekday_of(day: date) -> str:
+    """The number of a day of the week in the API: 1 is Sunday, 7 is Saturday."""
+    return str(day.isoweekday() % 7 + 1)
 
 
 def detail_of(selected: Iterable[str]) -> str:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from singer_sdk.exceptions import FatalAPIError
+from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 
 from tap_callcap.api.errors import NoAccessError
 from tap_callcap.instants import UTC
 from tap_callcap.settings import Settings
 from tap_callcap.singer.stream import CallcapStream
-from tap_callcap.sync.prefetch import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tap_callcap.api.client import Client
     from tap_callcap.records.shaper import Record
 
 
 class FullTableStream(CallcapStream):
-    """What calls refer to, in few requests."""
+    """A stream of few requests beside the calls."""
 
     selected_by_default = False
     access: ClassVar[str]
@@ -32,13 +31,15 @@ class FullTableStream(CallcapStream):
         settings = Settings.from_config(self.config)
         try:
             shaper = self.shaper(UTC)
-            for row in self.rows(self.client(settings), Workers(settings.concurrency)):
+            for row in self.rows(self.client(settings), settings, self.defer_failure):
                 yield [shaper(row)]
-        except FatalAPIError as error:
+        except (ConfigurationError, FatalAPIError) as error:
             needs = f". It needs {self.access}" if isinstance(error, NoAccessError) else ""
             self.defer_failure(f"Stream {self.name} could not be read: {error}{needs}")
 
     @staticmethod
     @abstractmethod
-    def rows(client: Client, workers: Workers) -> Iterable[Record]:
-        """Every row, with the names of its schema; `workers` ask for several at once."""
+    def rows(
+        client: Client, settings: Settings, defer_failure: Callable[[str], None]
+    ) -> Iterable[Record]:
+        """Every row, with the names of its schema; `defer_failure` is told what lacks."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from singer_sdk.exceptions import FatalAPIError
+
 from tap_callcap.sync.opening import in_first_accepted_zone
 from tap_callcap.sync.prefetch import Workers
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from tap_callcap.api.client import Client
     from tap_callcap.records.shaper import Call, Record, Shaper
     from tap_callcap.settings import Settings
+
+
+MOST_FAILURES = 2  # of the first calls: then it is not the call that cannot be read
 
 
 def calls_by_id(
@@ -32,33 +37,54 @@ def calls_by_id(
         settings: The run's settings.
         detail: Which sections of a call the API shall send, as its `detail` parameter has it.
         shaper_in: Makes what shapes calls whose times are in a zone.
-        defer_failure: Is told at the end which calls Callcap does not have.
+        defer_failure: Is told at the end which calls Callcap does not have, or cannot send.
 
     Raises:
-        FatalAPIError: If an answer is an error or cannot be read.
+        FatalAPIError: If none of the first calls can be read.
     """
-    missing = []
+    missing, failed = [], []
     shaper: Shaper | None = None
     for call_id, zone, call in _answers(client, settings, detail):
         if call is None:
             missing.append(call_id)
+        elif isinstance(call, FatalAPIError):
+            failed.append(f"Call {call_id} could not be read: {call}")
         else:
             shaper = shaper or shaper_in(zone)
             yield [shaper(call)]
+    for line in failed:
+        defer_failure(line)
     if missing:
         defer_failure(f"Callcap has no call {', '.join(missing)} for this key: check call_ids")
 
 
 def _answers(
     client: Client, settings: Settings, detail: str
-) -> Iterator[tuple[str, ZoneInfo, Call | None]]:
+) -> Iterator[tuple[str, ZoneInfo, Call | FatalAPIError | None]]:
     """The ids, zones and calls: side by side, once the first call has settled the zone."""
     call_ids = iter(settings.call_ids)
+    failures: list[FatalAPIError] = []
     for call_id in call_ids:
         ask = partial(client.call, call_id, detail=detail)
-        zone, call = in_first_accepted_zone(settings, ask)
+        try:
+            zone, call = in_first_accepted_zone(settings, ask)
+        except FatalAPIError as error:
+            failures.append(error.with_traceback(None))
+            if len(failures) == MOST_FAILURES:
+                raise
+            yield call_id, settings.zone, failures[-1]
+            continue
         yield call_id, zone, call
         if call is not None:
-            ask_in_zone = partial(client.call, zone=zone, detail=detail)
-            for each, found in Workers(settings.concurrency).each(ask_in_zone, call_ids):
+            each_call = partial(_call_or_error, client, zone, detail)
+            for each, found in Workers(settings.concurrency).each(each_call, call_ids):
                 yield each, zone, found
+
+
+def _call_or_error(
+    client: Client, zone: ZoneInfo, detail: str, call_id: str
+) -> Call | FatalAPIError | None:
+    try:
+        return client.call(call_id, zone, detail)
+    except FatalAPIError as error:
+        return error.with_traceback(None)

@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from tap_callcap.api.responses import (
     read_rows,
 )
 from tap_callcap.api.retry import RetryPolicy
+from tap_callcap.api.search import day_params
 from tap_callcap.sandbox import Answer as HttpAnswer
 from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.tap import TapCallcap
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from tap_callcap.api.client import Account
+    from tap_callcap.api.filters import Filters
     from tap_callcap.api.search import Search
     from tap_callcap.records.json import JSON
     from tap_callcap.records.shaper import Call
@@ -145,11 +147,17 @@ class DirectClient(Client):
         params = {"search_timezone": zone.key, "detail": detail}
         return read_call(self._answer(f"/v2/get/calls/{call_id}/", params), call_id, zone)
 
-    def accounts_below(self, account: Account | None) -> list[JSON]:
+    def count_of_day(self, day: date, zone: ZoneInfo, filters: Filters) -> tuple[int, datetime]:
+        """Ask how many calls began on a day."""
+        answer = self._answer("/v2/get/calls/", day_params(day, zone, filters))
+        page = read_page(answer, 1)
+        return (page.total_records if isinstance(page, Page) else 0), page.clock
+
+    def accounts_below(self, account: Account | None) -> list[JSON] | None:
         """Ask for accounts."""
         names = ("account_type", "account_id")
         params = dict(zip(names, account, strict=True)) if account else {}
-        return read_rows(self._answer("/v2/get/accounts/", params), "children") or []
+        return read_rows(self._answer("/v2/get/accounts/", params), "children")
 
     def csrs(self) -> list[JSON]:
         """Ask for call takers."""

@@ -46,7 +46,7 @@ def is_utc_instant(text: object) -> bool:
     return match is not None and datetime.fromisoformat(match.group(1)) is not None
 
 
-STREAMS = ("accounts", "calls", "csrs")
+STREAMS = ("accounts", "calls", "csrs", "call_counts")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -153,9 +154,12 @@ def test_a_call_taker_without_an_id_is_an_error(row: object) -> None:
     ids=repr,
 )
 def test_an_account_without_type_and_id_is_an_error(row: object) -> None:
-    """A row without a key could not be written, and what is below it not be asked for."""
-    with pytest.raises(FatalAPIError, match="without a readable account_type and account_id"):
-        list(walk(lambda _: [row], Workers(1)))
+    """A row without a key could not be written; the others come, and the run fails at its end."""
+    failures: list[str] = []
+    good = {"account_type": "location", "account_id": 7}
+    assert list(walk(lambda _: [row, good], Workers(1), failures.append)) == [good]
+    (line,) = failures
+    assert "below the login without a readable account_type and account_id" in line
 
 
 def test_the_walk_takes_accounts_where_they_are() -> None:
@@ -170,7 +174,7 @@ def test_the_walk_takes_accounts_where_they_are() -> None:
     def children(account: Any) -> list[Mapping[str, object]]:
         return [{"account_type": kind, "account_id": id_} for kind, id_ in below.pop(account)]
 
-    rows = [tuple(row.values()) for row in walk(children, Workers(2))]
+    rows = [tuple(row.values()) for row in walk(children, Workers(2), pytest.fail)]
     assert rows == [
         ("division", 2),
         ("corporate", 1),
@@ -293,11 +297,30 @@ def test_all_that_failed_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_an_account_without_others_below_may_be_answered_in_any_way(
     nothing: Answer, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Below a known account, nothing found is nothing there."""
+    """Where below all known accounts nothing is found, nothing is there."""
     sandbox.callcap.before_answer = lambda asked: nothing if "account_id" in asked.params else None
     run = run_command(folder=tmp_path, config=config_for(sandbox), catalog=catalog_of("accounts"))
     assert run.code == 0, run.log
     assert {row["account_type"] for row in run.records} == {"corporate"}
+
+
+@pytest.mark.parametrize("switch", ["broken_accounts", "missing_accounts"])
+def test_one_branch_that_cannot_be_read_is_named_at_the_end(
+    switch: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The accounts of all other branches come; the exit code is 1."""
+    catalog, config = catalog_of("accounts"), {**config_for(sandbox), "retry_minutes": 0}
+    owed = run_command(folder=tmp_path, config=config, catalog=catalog).records
+    division = next(row for row in owed if row["account_type"] == "division")["account_id"]
+    lacking = [row for row in owed if row["division_id"] == division]
+    assert lacking
+    changes: dict[str, Any] = {switch: frozenset({int(division)})}
+    sandbox.callcap.switches = replace(sandbox.callcap.switches, **changes)
+    run = run_command(folder=tmp_path, config=config, catalog=catalog)
+    assert run.code == 1
+    (line,) = (line for line in run.log.splitlines() if "| ERROR " in line)
+    assert f"division {division}" in line
+    assert run.records == [row for row in owed if row not in lacking]
 
 
 def test_no_call_takers_are_no_error(sandbox: Sandbox, tmp_path: Path) -> None:
