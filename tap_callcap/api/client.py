@@ -141,7 +141,7 @@ class Client:
         def read(answer: Response) -> Page | NothingFound:
             if answer.code == requests.codes.ok:
                 check_zone(answer.body, zone)
-            return read_page(answer, 1)
+            return read_page(answer, 1, 1)
 
         page = self._get(CALLS_PATH, day_params(day, zone, filters), read)
         return (page.total_records if isinstance(page, Page) else 0), page.clock

@@ -150,7 +150,7 @@ class DirectClient(Client):
     def count_of_day(self, day: date, zone: ZoneInfo, filters: Filters) -> tuple[int, datetime]:
         """Ask how many calls began on a day."""
         answer = self._answer("/v2/get/calls/", day_params(day, zone, filters))
-        page = read_page(answer, 1)
+        page = read_page(answer, 1, 1)
         return (page.total_records if isinstance(page, Page) else 0), page.clock
 
     def accounts_below(self, account: Account | None) -> list[JSON] | None:
