@@ -11,8 +11,9 @@ from singer_sdk import typing as th
 
 from tap_callcap.api.client import Client
 from tap_callcap.api.filters import Filters, filters_schema
-from tap_callcap.instants import UTC, parse_instant, zone_of
+from tap_callcap.instants import UTC, UnreadableError, parse_instant, zone_of
 from tap_callcap.records.hashing import Hashing
+from tap_callcap.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,6 +147,17 @@ SETTINGS: JSONSchema = th.PropertiesList(
         ),
     ),
     th.Property(
+        "accepted_gaps",
+        th.ArrayType(th.StringType),
+        title="Accepted gaps",
+        description=(
+            "Minutes that may stay unread, each as from/to. A run that fails because of a minute "
+            "that Callcap cannot show names it in this form. With it here, the next runs read what "
+            "they can of it, warn, and go on."
+        ),
+        examples=[["2026-10-14T18:47Z/2026-10-14T18:48Z"]],
+    ),
+    th.Property(
         "filters",
         th.CustomType(filters_schema()),
         title="Filters",
@@ -225,6 +237,7 @@ class Settings:
     requests_per_second: float | None
     request_timeout: timedelta
     retry_budget: timedelta
+    accepted_gaps: tuple[Window, ...]
     filters: Filters
     call_ids: tuple[str, ...]
     count_days: int
@@ -257,6 +270,7 @@ class Settings:
             requests_per_second=None if per_second is None else float(per_second),
             request_timeout=timedelta(seconds=float(given["request_timeout_seconds"])),
             retry_budget=timedelta(minutes=float(given["retry_minutes"])),
+            accepted_gaps=tuple(map(gap_of, given["accepted_gaps"] or ())),
             filters=Filters.from_config(None if given["call_ids"] else given["filters"]),
             count_days=int(given["count_days"]),
             call_ids=tuple(dict.fromkeys(given["call_ids"] or ())),
@@ -276,6 +290,20 @@ def client_of(settings: Settings) -> Client:
         requests_per_second=settings.requests_per_second,
         connections=settings.concurrency,
     )
+
+
+def gap_of(text: str) -> Window:
+    """The minutes that an accepted gap names.
+
+    Raises:
+        UnreadableError: If it is not two whole minutes, the first one earlier.
+    """
+    start, _, end = text.partition("/")
+    gap = Window(parse_instant(start, UTC), parse_instant(end, UTC))
+    if gap.start < gap.end and not gap.start.second and not gap.end.second:
+        return gap
+    msg = "not a stretch of whole minutes"
+    raise UnreadableError(msg)
 
 
 def instant_of(value: str | None) -> datetime | None:

@@ -25,7 +25,7 @@ from tap_callcap.environment import ENVIRONMENT_PREFIX
 from tap_callcap.instants import UTC, UnreadableError, parse_instant, zone_of
 from tap_callcap.records.hashing import problem_with
 from tap_callcap.records.schema import load_schema
-from tap_callcap.settings import instant_of
+from tap_callcap.settings import gap_of, instant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -151,6 +151,7 @@ def _value_errors(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "end_date": _instant_error,
         "api_url": _url_error,
         "timezone": _zone_error,
+        "accepted_gaps": _gaps_error,
         "call_ids": _call_ids_error,
         "requests_per_second": _number_error,
         "request_timeout_seconds": _number_error,
@@ -187,6 +188,15 @@ def _key_error(key: str) -> str | None:
     if re.fullmatch(r"[\x21-\x7e]+", key):
         return None
     return "must have only ASCII characters, without spaces and line breaks"
+
+
+def _gaps_error(gaps: list[str]) -> str | None:
+    try:
+        for gap in gaps:
+            gap_of(gap)
+    except UnreadableError:
+        return "must be from/to in whole minutes, such as 2026-10-14T18:47Z/2026-10-14T18:48Z"
+    return None
 
 
 def _call_ids_error(call_ids: list[str]) -> str | None:

@@ -7,12 +7,19 @@ keeps, and no border stands where the wall clock is ambiguous.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise, starmap
 from typing import TYPE_CHECKING
 
-from tap_callcap.instants import MINUTE, UTC, ceil_to_minute, floor_to_minute, format_instant
+from tap_callcap.instants import (
+    MINUTE,
+    UTC,
+    ceil_to_minute,
+    floor_to_minute,
+    format_instant,
+    zone_of,
+)
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -29,14 +36,24 @@ UNSETTLED_PAGE_FILL = (
     0.7  # of a page that a part of a cut newer window should fill: calls still come and go
 )
 SETTLED_AFTER = timedelta(minutes=10)  # at the least, from when on calls can only leave a window
+HOUR = timedelta(hours=1)
+US_ZONES = [
+    zone_of(f"US/{name}") for name in ("Eastern", "Central", "Mountain", "Pacific", "Alaska")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The half-open stretch `[start, end)` of last-modified time."""
+    """The half-open stretch `[start, end)` of last-modified time.
+
+    A search for it also asks for the minute before it and the one after, unless one is left out
+    because it cannot be read.
+    """
 
     start: datetime
     end: datetime
+    minute_before: bool = True
+    minute_after: bool = True
 
     @property
     def length(self) -> timedelta:
@@ -46,12 +63,31 @@ class Window:
     @property
     def asked_start(self) -> datetime:
         """The minute to ask from: one before the window, in case the API excludes its first."""
-        return floor_to_minute(self.start) - MINUTE
+        return floor_to_minute(self.start) - self.minute_before * MINUTE
 
     @property
     def asked_end(self) -> datetime:
         """The minute to ask to, in case the API excludes its last; callers drop what is beyond."""
-        return ceil_to_minute(self.end)
+        return ceil_to_minute(self.end) - (not self.minute_after) * MINUTE
+
+    @property
+    def narrower(self) -> tuple[Window, ...]:
+        """The same window, asked for without the minute after it, or without the one before."""
+        return replace(self, minute_after=False), replace(self, minute_before=False)
+
+    def asked_borders(self, zone: ZoneInfo) -> tuple[str, str]:
+        """Between which texts, as `borders` has them, a search for it in `zone` shows calls."""
+        start, end = border_before(self.asked_start, zone), _border_after(self.asked_end, zone)
+        return format_instant(start)[:-1], format_instant(end)[:-1]
+
+    def is_an_hour_off(self, modified: str, zone: ZoneInfo) -> bool:
+        """Whether a call is shown an hour off what was asked for, by the autumn clock change.
+
+        Servers that store the wall time of a US zone show an hour of that night twice.
+        """
+        shown = datetime.fromisoformat(modified)
+        start, end = self.asked_start - HOUR, self.asked_end + MINUTE + HOUR
+        return start <= shown < end and any(_is_repeated(shown, each) for each in (zone, *US_ZONES))
 
     def __str__(self) -> str:
         """What it stands for, for logs and errors."""

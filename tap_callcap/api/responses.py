@@ -121,7 +121,7 @@ def read_page(answer: Response, number: int, page_size: int) -> Page | NothingFo
         return Page(number, stated, 0, [], *clocks)
     if (problem := _contradiction(pagination, calls, number, page_size)) is not None:
         raise RetriableAPIError(problem)
-    last_page = max(stated, math.ceil(total / len(calls)) if number == 1 else number)
+    last_page = max(stated, math.ceil(total / (len(calls) or page_size)) if number == 1 else number)
     return Page(number, last_page, total, calls, *clocks, stated)
 
 
@@ -134,10 +134,6 @@ def _contradiction(
         return f"the answer is not page {number}"
     if _count(pagination, "records_returned") != len(calls):
         return f"page {number} does not hold as many calls as it says"
-    if not calls and (number == 1 or number < last_page):
-        return f"page {number} of {last_page} is empty"
-    if len(calls) > total:
-        return f"page {number} holds more calls than the whole search"
     if total < _least_total(number, last_page, len(calls), page_size):
         return f"the search holds too few calls for {last_page} pages"
     return None
@@ -148,12 +144,12 @@ def _least_total(number: int, last_page: int, returned: int, page_size: int) -> 
 
     The pages before the last are full, and some servers count one page too many; more calls than
     were asked for are repeated ones, which a total need not count. A page beyond the last is one
-    that the total leaves out.
+    that the total leaves out; so may a single page have some.
     """
     if number < last_page:
         full = min(returned, page_size)
         return max((last_page - 1) * full, full + 1)
-    return number - 1 + returned if number == last_page else 0
+    return number - 1 + returned if number == last_page > 1 else 0
 
 
 def _count(pagination: Mapping[str, JSON], name: str) -> int:

@@ -31,6 +31,7 @@ class Search:
     page_size: int
     detail: str
     filters: Filters = NO_FILTERS
+    order: str = "oldest"
 
     def params(self, window: Window, number: int) -> dict[str, str]:
         """The query of one page, by the API's own names."""
@@ -40,7 +41,7 @@ class Search:
             "search_last_modified_start": f"{start:%Y-%m-%d %H:%M}",
             "search_last_modified_end": f"{end:%Y-%m-%d %H:%M}",
             "search_timezone": self.zone.key,
-            "order": "oldest",
+            "order": self.order,
             "detail": self.detail,
             "show": str(self.page_size),
             "page": str(number),

@@ -1,24 +1,33 @@
-"""The pages of windows: answers without a page are checked, and requests are limited."""
+"""The pages of windows: answers without a page are checked, and limits are learned."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from singer_sdk.exceptions import FatalAPIError
-
-from tap_callcap.api.errors import BadRequestError
+from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import NothingFound, Page
 from tap_callcap.instants import UTC
-from tap_callcap.sync.prefetch import Prefetcher
+from tap_callcap.sync.prefetch import PageRequest, Prefetcher
 from tap_callcap.windows import MOST_PAGES, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_callcap.sync.prefetch import Ask, SearchAnswer
+    from tap_callcap.sync.prefetch import Fetch
 
 EMPTY_SEARCH_WINDOW = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
+
+
+class NotReadError(Exception):
+    """A window was not read whole, which parts of it, or another request, may be."""
+
+
+class KeptChangingError(NotReadError):
+    """Its answers differ too much to be added up."""
+
+    def __init__(self) -> None:
+        super().__init__("Callcap's pages kept changing")
 
 
 class Pages(Prefetcher):
@@ -30,24 +39,20 @@ class Pages(Prefetcher):
         check_alive: Raises unless the API answers a request that must succeed.
     """
 
-    def __init__(self, fetch: Ask, concurrency: int, check_alive: Callable[[], object]) -> None:
+    def __init__(self, fetch: Fetch, concurrency: int, check_alive: Callable[[], object]) -> None:
         super().__init__(fetch, concurrency)
         self._check_alive = check_alive
-        self._request_limit = 0
         self.depth_limit = MOST_PAGES  # last page that the API has not refused, as far as is known
-
-    def allow(self, requests: int) -> None:
-        """Let so many more requests be made before the run fails."""
-        self._request_limit = self.asked + requests
 
     def first(self, window: Window) -> Page:
         """Page 1; an answer without a page counts as an empty one, if it can be believed.
 
         Raises:
             BadRequestError: If the API refuses the window.
-            FatalAPIError: If the answer cannot be believed, or too many requests were made.
+            GaveUpError: If the request keeps failing.
+            NotReadError: If the answer cannot be believed.
         """
-        answer = self._answer(window, 1)
+        answer = self.take(window, 1)
         return answer if isinstance(answer, Page) else self._confirm_empty(window, answer)
 
     def page_or_none(self, window: Window, number: int) -> Page | None:
@@ -55,7 +60,7 @@ class Pages(Prefetcher):
         if number == 1:
             return self.first(window)
         try:
-            answer = self._answer(window, number)
+            answer = self.take(window, number)
         except BadRequestError:
             # A limit on the depth of pages, unless the window has fewer pages by now.
             if self.first(window).last_page >= number:
@@ -63,33 +68,29 @@ class Pages(Prefetcher):
             return None
         return answer if isinstance(answer, Page) else None
 
-    def _answer(self, window: Window, number: int) -> SearchAnswer:
-        """The answer to the request for a page."""
-        if self.asked > self._request_limit:
-            msg = (
-                f"Could not read all {window} within the limit of requests for one window: "
-                "Callcap's answers kept changing. Later calls were not read: run again"
-            )
-            raise FatalAPIError(msg)
-        return self.take(window, number)
+    def try_page(self, request: PageRequest) -> Page | None:
+        """A page that need not be there, None where it has no calls or keeps failing."""
+        self.asked += 1
+        try:
+            answer = self._fetch(request)
+        except (BadRequestError, GaveUpError):
+            return None
+        return answer if isinstance(answer, Page) and answer.returned else None
 
     def _confirm_empty(self, window: Window, nothing: NothingFound) -> Page:
         """An empty page, if the API says by `nothing` that a search found nothing.
 
         It must say so twice, say the same of a search that must be empty, and be alive.
         """
-        again = self._answer(window, 1)
+        again = self.take(window, 1)
         if isinstance(again, Page):
             return again
-        control = self._answer(EMPTY_SEARCH_WINDOW, 1)
+        control = self.take(EMPTY_SEARCH_WINDOW, 1)
         said = (nothing.code, nothing.status)
         if said != (again.code, again.status) or (
             not isinstance(control, NothingFound) or said != (control.code, control.status)
         ):
-            msg = (
-                f"Callcap answered {nothing.code} to the search for {window}, but it answers "
-                "otherwise when there are no calls: check api_url, and run again"
-            )
-            raise FatalAPIError(msg)
+            msg = f"Callcap answered {nothing.code}, but otherwise when there are no calls"
+            raise NotReadError(msg)
         self._check_alive()
         return Page(1, 1, 0, [], again.clock)

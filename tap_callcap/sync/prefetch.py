@@ -6,28 +6,37 @@ import threading
 import weakref
 from collections import deque
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-
-from typing import TYPE_CHECKING
-
 from tap_callcap.api.responses import NothingFound, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tap_callcap.windows import Window
 
+FEW_TRIES = 3  # of a request that another one can replace, such as one for half the window
+
 SearchAnswer: TypeAlias = Page | NothingFound
-Ask: TypeAlias = "Callable[[Window, int, int], SearchAnswer]"
-"""Asks for a page of a window, by its number and how many calls a page holds."""
 Plan: TypeAlias = "Iterator[bool]"
 """Asks for one page a step; yields False where an answer must come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page to fetch; `tries` is how often at the most, none for all the time there is."""
+
+    window: Window
+    number: int
+    page_size: int
+    tries: int | None = FEW_TRIES
+    order: str = "oldest"
+
+
+Fetch: TypeAlias = "Callable[[PageRequest], SearchAnswer]"
 
 
 class Prefetcher:
@@ -41,9 +50,10 @@ class Prefetcher:
         concurrency: How many pages may be fetched at once.
     """
 
-    def __init__(self, fetch: Ask, concurrency: int) -> None:
+    def __init__(self, fetch: Fetch, concurrency: int) -> None:
         self._fetch = fetch
         self._page_size = 0  # calls, as the plan that is followed wants it
+        self._tries: int | None = FEW_TRIES  # likewise
         self._concurrency = concurrency
         self._workers = Workers(concurrency)
         self._pages: dict[tuple[Window, int], Future[SearchAnswer]] = {}
@@ -60,20 +70,20 @@ class Prefetcher:
         """Whether the first page of `window` was asked for, and not taken yet."""
         return (window, 1) in self._pages
 
-    def follow(self, plan: Plan, page_size: int) -> None:
+    def follow(self, plan: Plan, page_size: int, tries: int | None = FEW_TRIES) -> None:
         """Ask ahead as `plan` does from now on, and forget what an earlier one has asked for."""
         self._pages = {}
         self._plan = plan
         self._page_size = page_size
+        self._tries = tries
 
     def ask(self, window: Window, number: int) -> Future[SearchAnswer]:
         """The page, once it has been fetched; asks for it unless that was done."""
         key = window, number
         if key not in self._pages:
             self.asked += 1
-            self._pages[key] = self._workers.submit(
-                partial(self._fetch, window, number, self._page_size)
-            )
+            request = PageRequest(window, number, self._page_size, self._tries)
+            self._pages[key] = self._workers.submit(partial(self._fetch, request))
         return self._pages[key]
 
     def take(self, window: Window, number: int) -> SearchAnswer:

@@ -7,17 +7,21 @@ hold all calls (see `Proof`). What is not proven is cut and read again.
 
 from __future__ import annotations
 
-import logging
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from singer_sdk.exceptions import FatalAPIError
-
-from tap_callcap.api.errors import BadRequestError
+from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import Page
-from tap_callcap.instants import UnreadableError
-from tap_callcap.sync.proof import AGREEING_PASSES, Agreement, Proof, Whole
+from tap_callcap.sync.minutes import (
+    CEILING_STEP,
+    MinuteReader,
+    UnsettledError,
+    page_count,
+)
+from tap_callcap.sync.pages import KeptChangingError, NotReadError
+from tap_callcap.sync.proof import Proof, Whole
+from tap_callcap.sync.rows import RowReader
 from tap_callcap.windows import (
     AIM_PAGES,
     MOST_PARTS,
@@ -32,7 +36,7 @@ from tap_callcap.windows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from concurrent.futures import Future
     from datetime import datetime
 
@@ -40,14 +44,44 @@ if TYPE_CHECKING:
     from tap_callcap.sync.pages import Pages
     from tap_callcap.sync.prefetch import Plan, SearchAnswer
 
-MOST_PASSES = 30  # over a lone settled minute before the run fails
-MOST_PAGES_OF_A_MINUTE = 10_000  # no account can have more; an API that says so is not believed
-CEILING_STEP = 500  # calls; a total that is a multiple of it may be a ceiling instead of a count
-CHUNK = 32  # calls that are decoded at a time
-REQUESTS_PER_WINDOW = 200  # limit, those asked ahead included, and
-REQUESTS_PER_PAGE = 60  # as many more for each page that a window is said to hold
 
-logger = logging.getLogger("tap-callcap")
+class LengthLimit:
+    """How long a window may be, by which ones the API has answered.
+
+    A refusal counts at once. A failure may be an outage, or be due to a single minute: a length
+    counts as too long when it fails again after shorter ones have worked.
+
+    Args:
+        longest: The longest window that the API accepts, as far as is known.
+    """
+
+    def __init__(self, longest: timedelta) -> None:
+        self.longest = longest
+        self._accepted = longest  # the longest that it does not refuse
+        self._suspect = timedelta.max  # the shortest that has failed
+        self._has_worked = False  # a shorter one since then
+
+    def work(self, length: timedelta) -> None:
+        """A window of `length` was answered."""
+        self._has_worked = True
+        if length >= self._suspect:
+            self._suspect = timedelta.max
+
+    def fail(self, length: timedelta, half: timedelta, *, is_refused: bool) -> None:
+        """A window of `length` was refused or failed, so that `half` of it is asked for."""
+        if is_refused:
+            self._accepted = half
+        if is_refused or (length >= self._suspect and self._has_worked):
+            self.longest = half
+        else:
+            self._suspect, self._has_worked = min(length, self._suspect), False
+
+    def meet_minute(self, *, is_sound: bool) -> None:
+        """A lone minute was read; unless it `is_sound`, longer windows failed because of it."""
+        if is_sound:
+            self._has_worked = True
+        else:
+            self.longest, self._suspect = self._accepted, timedelta.max
 
 
 class Reader:
@@ -59,9 +93,10 @@ class Reader:
         decode: Tells the version of a call as the API sends it, and decodes it.
         page_size: How many calls a page holds.
         longest: The longest window that the API accepts, as far as is known.
+        accepted_gaps: Minutes that may stay unread.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is read, how, and within which limits
         self,
         pages: Pages,
         span: Range,
@@ -69,14 +104,17 @@ class Reader:
         decode: Callable[[Call], tuple[Version, Call]],
         page_size: int,
         longest: timedelta = timedelta.max,
+        accepted_gaps: Sequence[Window] = (),
     ) -> None:
         self._pages = pages
         self._span = span
-        self._decode = decode
         self._page_size = page_size
-        self._longest = longest
+        self._limit = LengthLimit(longest)
         self._pending: list[Window] = []  # still to read, the next one last
-        self._seen: set[Version] = set()  # in windows that were read and are not proven yet
+        self._rows = RowReader(pages, decode, span.zone)
+        self._minutes = MinuteReader(
+            pages, self._rows, span, page_size=page_size, accepted_gaps=accepted_gaps
+        )
 
     def window_from(self, start: datetime, previous: Window, total: int) -> Window | None:
         """The window from `start`, as long as the density of calls suggests; none at the end.
@@ -88,10 +126,12 @@ class Reader:
         """
         aim = self._page_size * min(AIM_PAGES, self._pages.depth_limit)
         stride = stride_after(previous, total, aim, self._page_size)
-        stride = Stride(min(stride.length, self._longest), stride.page_length)
+        stride = Stride(min(stride.length, self._limit.longest), stride.page_length)
         return self._span.window(start, stride)
 
-    def read(self, start: Window | None, first: Page | None = None) -> Iterator[list[Call] | Whole]:
+    def read(
+        self, start: Window | None, first: Page | None = None, asked: Window | None = None
+    ) -> Iterator[list[Call] | Whole]:
         """The calls from `start` on, each version once, and a `Whole` after each window.
 
         It ends early at the first newer minute that needs more than a page.
@@ -99,6 +139,7 @@ class Reader:
         Args:
             start: The first window to read, none for nothing.
             first: Its first page, if it is known.
+            asked: The window that this page was asked for, if that is longer.
 
         Raises:
             FatalAPIError: If a window cannot be proven whole, naming it.
@@ -107,36 +148,50 @@ class Reader:
         if start and first:
             self._ask_ahead(start)
             self._pages.put(start, first)
+            self._rows.take(first, asked or start)
         while self._pending:
-            window, page = self._open(self._pending.pop())
-            parts = self._parts(window, page)
-            if not parts:
-                return
-            if parts == (window,) and (yield from self._read_window(window, page)):
-                yield Whole(window)
-                self._go_on_after(window, page.total_records)
-            else:
-                parts = parts if len(parts) > 1 else cut(window, 2, self._span.zone)
-                self._pending += reversed(parts)
-
-    def _open(self, window: Window) -> tuple[Window, Page]:
-        """`window`, or as much of its beginning as the API accepts, and its first page."""
-        while True:
-            self._pages.allow(REQUESTS_PER_WINDOW)
-            self._ask_ahead(window)
+            window = self._pending.pop()
             try:
-                return window, self._pages.first(window)
-            except BadRequestError:
-                window, *rest = cut(window, 2, self._span.zone)
-                if not rest:
-                    raise
-                self._longest = window.length
-                self._pending += rest
+                total = yield from self._read(window)
+            except UnsettledError:
+                return
+            if total is not None:
+                yield Whole(window)
+                self._go_on_after(window, total)
+
+    def _read(self, window: Window) -> Generator[list[Call], None, int | None]:
+        """The calls of `window`; returns how many the API counts, none if it was cut instead."""
+        zone = self._span.zone
+        halves = cut(window, 2, zone)
+        if window.length > self._limit.longest and len(halves) > 1:
+            self._pending += reversed(halves)
+            return None
+        self._ask_ahead(window)
+        if len(halves) == 1:
+            total, is_sound = yield from self._minutes.read(window)
+            self._limit.meet_minute(is_sound=is_sound)
+            return total
+        try:
+            page = self._pages.first(window)
+        except (BadRequestError, GaveUpError, NotReadError) as error:
+            is_refused = isinstance(error, BadRequestError)
+            self._limit.fail(window.length, halves[0].length, is_refused=is_refused)
+            self._pending += reversed(halves)
+            return None
+        self._limit.work(window.length)
+        parts = self._parts(window, page)
+        if parts == (window,):
+            try:
+                return (yield from self._read_pages(window, page))
+            except (GaveUpError, NotReadError):
+                parts = halves
+        self._pending += reversed(parts)
+        return None
 
     def _go_on_after(self, window: Window, total: int) -> None:
         """Forget the calls of `window`, which is read; if nothing is pending, choose the next."""
         _, end = window.borders
-        self._seen = {version for version in self._seen if version[1] >= end}
+        self._rows.forget_before(end)
         if not self._pending:
             following = self.window_from(window.end, window, total)
             self._pending += [following] if following else []
@@ -190,109 +245,31 @@ class Reader:
             total = page.total_records
             following = pending.pop() if pending else self.window_from(window.end, window, total)
             first = None
+            if following is not None and following.length > self._limit.longest:
+                return
             if following is not None:
                 first = self._pages.ask(following, 1)
                 yield True
-            for number in range(2, page.last_page + 1):
+            for number in range(2, page_count(page, self._page_size) + 1):
                 self._pages.ask(window, number)
                 yield True
             window = following or window
 
-    def _read_window(self, window: Window, first: Page) -> Generator[list[Call], None, bool]:
-        """The calls of `window`; returns whether they are proven to be all."""
-        last_page = max(first.last_page, 1)
-        pages = min(last_page, MOST_PAGES_OF_A_MINUTE)
-        self._pages.allow(REQUESTS_PER_WINDOW + REQUESTS_PER_PAGE * pages)
+    def _read_pages(self, window: Window, first: Page) -> Generator[list[Call], None, int]:
+        """The calls of `window`, if they are proven to be all; returns how many the API counts."""
         proof = Proof()
-        for number in range(1, last_page + 1):
+        count = page_count(first, self._page_size)
+        page_size = (first.returned if count > 1 else 0) or self._page_size
+        for number in range(1, count + 1):
             page = first if number == 1 else self._pages.page_or_none(window, number)
             if page is None:
                 break
-            versions = yield from self._new_calls(window, page)
-            proof.add(page, first.returned, versions)
-        return proof.is_whole or (yield from self._reread_minute(window, first, proof))
-
-    def _reread_minute(
-        self, window: Window, first: Page, proof: Proof
-    ) -> Generator[list[Call], None, bool]:
-        """Read a lone minute again and again until it is proven.
-
-        Tied calls may be in another order on each page, so that one of them is on none, however
-        often the pages are asked for: each pass asks for somewhat smaller ones, down to half.
-
-        A window that can be cut is left alone, unproven.
-        """
-        if len(cut(window, 2, self._span.zone)) > 1:
-            return False
-        last_page = first.last_page
-        agreement = Agreement()
-        for smaller in range(MOST_PASSES if last_page <= MOST_PAGES_OF_A_MINUTE else 0):
-            page_size = max(first.returned - smaller, math.ceil(first.returned / 2))
-            last_page = max(last_page, math.ceil(proof.total / page_size))
-            versions, last_page = yield from self._read_backwards(
-                window, last_page, page_size, proof
-            )
-            agreement.add(versions, proof.total)
-            if proof.is_whole:
-                return True
-            if agreement.is_reached:
-                logger.warning(
-                    "Callcap repeats calls, and may hide others: %d passes over %s agree",
-                    AGREEING_PASSES,
-                    window,
-                )
-                return True
-        msg = (
-            f"Could not read all {window}: Callcap's pages kept changing. Later calls were not "
-            "read: run again"
-        )
-        raise FatalAPIError(msg)
-
-    def _read_backwards(
-        self, window: Window, last_page: int, page_size: int, proof: Proof
-    ) -> Generator[list[Call], None, tuple[list[Version], int]]:
-        """One pass over a lone minute, last page first, until it is proven or a page is missing.
-
-        Returns the versions of all calls that it saw, and which page is the last one by now.
-        """
-        all_versions: list[Version] = []
-        numbers = range(last_page, 0, -1)
-        self._pages.follow(self._plan_pages(window, numbers), page_size)
-        for number in numbers:
-            page = self._pages.page_or_none(window, number) or self._pages.first(window)
-            versions = yield from self._new_calls(window, page)
-            all_versions += versions
-            last_page = page.last_page
-            proof.add(page, page_size, versions)
-            if proof.is_whole or page.number != number:
-                break
-        return all_versions, last_page
-
-    def _plan_pages(self, window: Window, numbers: range) -> Plan:
-        """Ask for pages of one window."""
-        for number in numbers:
-            self._pages.ask(window, number)
-            yield True
-
-    def _new_calls(self, window: Window, page: Page) -> Generator[list[Call], None, list[Version]]:
-        """The calls of `window` on `page` that were not seen before; returns the versions of all.
-
-        Few are decoded at a time: what a processor's cache holds is written much faster.
-        """
-        start, end = window.borders
-        calls, page.calls = page.calls, []
-        versions: list[Version] = []
-        for index in range(0, len(calls), CHUNK):
-            new = []
-            for raw in calls[index : index + CHUNK]:
-                try:
-                    version, call = self._decode(raw)
-                except UnreadableError as error:
-                    msg = f"Callcap's answer for {window} cannot be read: {error}"
-                    raise FatalAPIError(msg) from None
-                versions.append(version)
-                if start <= version[1] < end and version not in self._seen:
-                    self._seen.add(version)
-                    new.append(call)
-            yield new
-        return versions
+            rows = yield from self._rows.read(window, page)
+            if rows.unreadable:
+                raise NotReadError(rows.unreadable)
+            proof.add(rows.page, page_size, rows.versions)
+        if not proof.is_whole or (
+            yield from self._minutes.has_more(window, count + 1, page_size, proof)
+        ):
+            raise KeptChangingError
+        return proof.total

@@ -13,9 +13,10 @@ from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import NothingFound
 from tap_callcap.instants import format_instant
 from tap_callcap.sync.opening import FirstAnswer, ask_first, range_of, warn_if_empty
-from tap_callcap.sync.pages import Pages
+from tap_callcap.sync.minutes import CEILING_STEP
+from tap_callcap.sync.pages import NotReadError, Pages
 from tap_callcap.sync.proof import Whole
-from tap_callcap.sync.reader import CEILING_STEP, Reader
+from tap_callcap.sync.reader import Reader
 from tap_callcap.windows import (
     FIRST_LENGTH,
     Range,
@@ -34,11 +35,10 @@ if TYPE_CHECKING:
     from tap_callcap.api.responses import Page
     from tap_callcap.records.shaper import Record, Shaper
     from tap_callcap.settings import Settings
-    from tap_callcap.sync.prefetch import SearchAnswer
+    from tap_callcap.sync.prefetch import PageRequest, SearchAnswer
     from tap_callcap.sync.progress import Progress
 
 BOOKMARK_TOLERANCE = timedelta(hours=1)  # ahead of both clocks; later than that none can be right
-REQUESTS_PER_COUNT = 4  # if it finds nothing and must be confirmed
 MOST_SEARCHES = 12  # for the beginning of the calls
 
 logger = logging.getLogger("tap-callcap")
@@ -129,8 +129,9 @@ class Replication:
         """Read window after window of `span`; returns the end of the last one."""
         client, settings, shaper = self.client, self.settings, self.shaper_in(span.zone)
 
-        def fetch(window: Window, number: int, page_size: int) -> SearchAnswer:
-            return client.calls(replace(first.search, page_size=page_size), window, number)
+        def fetch(asked: PageRequest) -> SearchAnswer:
+            search = replace(first.search, page_size=asked.page_size, order=asked.order)
+            return client.calls(search, asked.window, asked.number, tries=asked.tries)
 
         pages = Pages(fetch, settings.concurrency, client.accounts)
         reader = Reader(
@@ -139,9 +140,10 @@ class Replication:
             decode=shaper.decode,
             page_size=settings.page_size,
             longest=first.longest,
+            accepted_gaps=settings.accepted_gaps,
         )
         latest = Window(span.start, span.start)
-        for event in reader.read(*self._first_window(reader, pages, span, first)):
+        for event in reader.read(*self._first_window(reader, pages, span, first), first.window):
             if isinstance(event, Whole):
                 latest = event.window
                 if first.is_zone_confirmed:
@@ -189,10 +191,9 @@ def _beginning(pages: Pages, span: Range, total: int, most: int) -> Window:
         if total <= most or last == window:
             break
         earlier = Window(window.start, last.start)
-        pages.allow(REQUESTS_PER_COUNT)
         try:
             count = pages.first(earlier).total_records
-        except (BadRequestError, GaveUpError):
+        except (BadRequestError, GaveUpError, NotReadError):
             return Window(window.start, min(window.start + FIRST_LENGTH, window.end))
         if count:
             window, total, parts = earlier, count, 2

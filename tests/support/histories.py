@@ -120,10 +120,10 @@ class DirectClient(Client):
         window: Window,
         number: int,
         *,
-        tries: int | None = None,  # noqa: ARG002 - its own few tries
+        tries: int | None = None,
     ) -> Page | NothingFound:
         """Ask for a page; an answer that is broken or contradicts itself is asked for again."""
-        for _ in range(3):
+        for _ in range(tries or 8):
             answer = self._answer("/v2/get/calls/", search.params(window, number))
             if answer.code >= 500:
                 continue

@@ -17,7 +17,7 @@ import pytest
 from tap_callcap.api.responses import Page
 from tap_callcap.records.shaper import version_of
 from tap_callcap.sync.pages import Pages
-from tap_callcap.sync.prefetch import Ask, Plan, Prefetcher, Workers
+from tap_callcap.sync.prefetch import Fetch, PageRequest, Plan, Prefetcher, Workers
 from tap_callcap.sync.proof import Whole
 from tap_callcap.sync.reader import Reader
 from tap_callcap.windows import Range, Stride, Window
@@ -44,8 +44,11 @@ class SlowApi:
         self.in_flight: list[int] = []  # with each request that began
         self.asked: list[tuple[Window, int]] = []
 
-    def fetch(self, window: Window, number: int, _: int) -> Page:
+    def fetch(self, request: PageRequest) -> Page:
         """A page of one call, after a while."""
+        window, number = request.window, request.number
+        if number > self._pages or request.order == "newest":
+            return Page(number, self._pages, self._pages, [], START)
         with self._lock:
             self.asked.append((window, number))
             self._in_flight += 1
@@ -68,7 +71,7 @@ def numbers(fetcher: Prefetcher, count: int) -> Plan:
 @pytest.mark.parametrize("concurrency", [1, 2, 4, 16])
 def test_pages_in_memory_and_in_flight_are_bounded(concurrency: int) -> None:
     """However slowly pages are taken, twice the concurrency are asked for, and no more."""
-    api = SlowApi(latency=0.001)
+    api = SlowApi(100, latency=0.001)
     fetcher = Prefetcher(api.fetch, concurrency)
     fetcher.follow(numbers(fetcher, 100), 1)
     for number in range(1, 101):
@@ -84,7 +87,8 @@ def test_pages_in_memory_and_in_flight_are_bounded(concurrency: int) -> None:
 def test_what_a_fetch_raised_is_raised_where_it_is_taken() -> None:
     """A failed request is no page, and fails the one who needs it, once."""
 
-    def fetch(_window: Window, number: int, _page_size: int) -> Page:
+    def fetch(request: PageRequest) -> Page:
+        number = request.number
         if number == 2:
             msg = "broken"
             raise ValueError(msg)
@@ -166,7 +170,7 @@ class HourlyRange(Range):
         return super().window(start, Stride(HOUR, HOUR))
 
 
-def ten_hours(fetch: Ask, concurrency: int) -> Iterator[list[Call] | Whole]:
+def ten_hours(fetch: Fetch, concurrency: int) -> Iterator[list[Call] | Whole]:
     """What a reader makes of ten hours of an API, whose pages have one call each."""
     zone = ZoneInfo("UTC")
     reader = Reader(
@@ -206,10 +210,10 @@ def test_a_page_leaves_memory_once_it_is_read(
     api = SlowApi(latency=0)
     calls: list[weakref.ref[Tracked]] = []
 
-    def fetch(window: Window, number: int, page_size: int) -> Page:
-        page = api.fetch(window, number, page_size)
-        page.calls = [Tracked(page.calls[0])]
-        calls.append(weakref.ref(page.calls[0]))
+    def fetch(request: PageRequest) -> Page:
+        page = api.fetch(request)
+        page.calls = [Tracked(call) for call in page.calls]
+        calls.extend(weakref.ref(call) for call in page.calls)
         return page
 
     held = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -15,18 +16,18 @@ from support.running import done_at_once
 from tap_callcap.api.errors import BadRequestError
 from tap_callcap.api.responses import NothingFound, Page
 from tap_callcap.instants import UTC, UnreadableError, format_instant
-from tap_callcap.sync import reader as reader_module
+from tap_callcap.sync import minutes as minutes_module
 from tap_callcap.sync.pages import Pages
-from tap_callcap.sync.prefetch import Workers
+from tap_callcap.sync.prefetch import SearchAnswer, Workers
 from tap_callcap.sync.proof import Agreement, Proof, Whole
 from tap_callcap.sync.reader import Reader
 from tap_callcap.windows import Range, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from tap_callcap.records.shaper import Version
-    from tap_callcap.sync.prefetch import SearchAnswer
+    from tap_callcap.sync.prefetch import PageRequest
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -59,19 +60,36 @@ def test_as_many_ids_as_are_counted_are_proof(pages: list[tuple[str, ...]], is_w
     assert proof.is_whole == is_whole
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"total": 3}, {"total": 4, "last_page": 4}],
-    ids=["another-total", "another-last-page"],
-)
-def test_other_totals_begin_a_new_proof(change: dict[str, int]) -> None:
+def test_another_last_page_begins_a_new_proof() -> None:
     """What was seen before the set of calls changed proves nothing about it now."""
     proof = Proof()
     proof.add(page_of("a", "b", total=4), 2, versions_of("a", "b"))
-    proof.add(page_of("c", **change), 2, versions_of("c"))
+    for each in "cd":
+        proof.add(page_of(each, total=4, last_page=4), 2, versions_of(each))
+        assert not proof.is_whole
+
+
+def test_a_set_that_shrinks_still_proves_itself() -> None:
+    """What an answer shows that counts fewer calls was also there before it."""
+    proof = Proof()
+    proof.add(page_of("a", "b", total=5), 2, versions_of("a", "b"))
+    proof.add(page_of("c", "d", total=4), 2, versions_of("c", "d"))
+    assert not proof.is_whole, "a and b may be those that left, and two others be there"
+    proof.add(page_of("a", total=3), 2, versions_of("a"))
     assert not proof.is_whole
-    proof.add(page_of("d", **change), 2, versions_of("d"))
+    proof.add(page_of("b", total=3), 2, versions_of("b"))
+    assert proof.is_whole, "all of the four were seen since there were four"
+
+
+def test_a_set_that_grows_begins_a_new_proof() -> None:
+    """Within a pass answers may come in another order; after it, more calls have come in."""
+    proof = Proof()
+    for total, call_id in ((3, "a"), (4, "b"), (3, "c")):
+        proof.add(page_of(call_id, total=total), 1, versions_of(call_id))
+    proof.begin_pass()
+    proof.add(page_of("d", total=4), 1, versions_of("d"))
     assert not proof.is_whole
+    assert proof.ids == {"d"}
 
 
 def test_pages_of_two_sizes_add_up() -> None:
@@ -104,9 +122,10 @@ def test_ten_passes_in_a_row_must_agree() -> None:
     assert not passes(*[same] * 9)
     assert passes(*[same] * 10)
     assert passes(*[("b", "a", "b"), same] * 5), "the order does not matter"
-    assert not passes(*[same] * 9, ("a", "a", "b"), same)
-    assert not passes(*[same] * 10, ("a", "a", "b"))
-    assert not passes(*[same] * 20, total=4), "passes that do not show as many rows as are counted"
+    assert passes(*[same, ("a", "a", "b")] * 5), "how often a call is shown does not matter"
+    assert not passes(*[same] * 9, ("a", "b", "c"), same)
+    assert not passes(*[same] * 10, ("a", "b", "c"))
+    assert passes(*[same] * 10, total=4), "calls that are counted need not be shown"
 
 
 def test_ten_passes_must_count_the_same() -> None:
@@ -147,7 +166,7 @@ def test_what_is_read_is_forgotten(fetch: Callable[[Window, int, int], Page]) ->
         return (call_id, format_instant(at)), {}
 
     span = Range(NOON, NOON + 64 * MINUTE, NOON + 600 * MINUTE, UTC)
-    reader = Reader(Pages(fetch, 1, lambda: None), span, decode=decode, page_size=1)
+    reader = Reader(Pages(fetched_from(fetch), 1, lambda: None), span, decode=decode, page_size=1)
     read = 0
     most = 0
     for event in reader.read(Window(NOON, span.upper)):
@@ -160,6 +179,10 @@ def test_what_is_read_is_forgotten(fetch: Callable[[Window, int, int], Page]) ->
     assert most <= 8
 
 
+class NoSuchPageError(Exception):
+    """What a search for a page after the last one finds."""
+
+
 class Book:
     """A search over calls by id and moment, in the order of their ids; it can be told to refuse."""
 
@@ -170,7 +193,7 @@ class Book:
         self.deepest = 1000
         self.before_answer: Callable[[], object] = lambda: None
 
-    def __call__(self, window: Window, number: int, page_size: int) -> Any:
+    def __call__(self, window: Window, number: int, page_size: int) -> Page:
         """A page of the calls modified in the minutes that are asked for."""
         self.asked.append((window, number, page_size))
         self.before_answer()
@@ -188,7 +211,7 @@ class Book:
         ]
         last_page = max(1, -(-len(found) // page_size))
         if number > last_page:
-            return NothingFound(200, "success", NOON)
+            raise NoSuchPageError
         return Page(number, last_page, len(found), rows, NOON)
 
     @property
@@ -210,6 +233,21 @@ def decode(raw: Any) -> tuple[Version, Any]:
     return (raw["call_id"], format_instant(raw["last_modified"])), raw["call_id"]
 
 
+Search = Callable[[Window, int, int], SearchAnswer]
+
+
+def fetched_from(search: Search) -> Callable[[PageRequest], SearchAnswer]:
+    """A search as the reader calls it, whatever order and how many tries it asks for."""
+
+    def fetch(asked: PageRequest) -> SearchAnswer:
+        try:
+            return search(asked.window, asked.number, asked.page_size)
+        except NoSuchPageError:
+            return NothingFound(200, "success", NOON)
+
+    return fetch
+
+
 def reader_of(  # noqa: PLR0913 - all that a reader is given
     book: Callable[[Window, int, int], SearchAnswer],
     *,
@@ -221,7 +259,7 @@ def reader_of(  # noqa: PLR0913 - all that a reader is given
 ) -> Reader:
     """A reader of so many minutes from noon on, settled up to so many."""
     span = Range(NOON, NOON + minutes * MINUTE, NOON + settled * MINUTE, UTC)
-    pages = Pages(book, concurrency, check_alive)
+    pages = Pages(fetched_from(book), concurrency, check_alive)
     return Reader(pages, span, decode=decode, page_size=page_size)
 
 
@@ -318,7 +356,7 @@ def test_no_window_is_cut_inside_a_repeated_hour(why: str) -> None:
     if why == "refused":
         book.longest = 1.6 * hours
     search = repeating(book, until=5) if why == "not proven" else book
-    pages = Pages(search, 1, lambda: None)
+    pages = Pages(fetched_from(search), 1, lambda: None)
     reader = Reader(pages, span, decode=decode, page_size=page_size)
     events = reader.read(Window(span.start, span.upper))
     windows = [event.window for event in events if isinstance(event, Whole)]
@@ -332,7 +370,7 @@ def test_a_refused_minute_ends_the_run() -> None:
     """A window that cannot be cut is not given up in silence."""
     book = Book({})
     book.longest = timedelta(0)
-    with pytest.raises(BadRequestError, match="400"):
+    with pytest.raises(FatalAPIError, match="400"):
         read_all(reader_of(book), 60)
     assert minutes_of(window for window, _, _ in book.asked)[-1] == (0, 1)
 
@@ -360,14 +398,22 @@ def test_a_window_that_is_partly_settled_is_cut_where_that_ends() -> None:
     book = Book(calls_at(*range(30, 1800, 120)))
     reader = reader_of(book, minutes=30, settled=10)
     assert read_all(reader, 30) == (sorted(book.calls), [(0, 10), (10, 30)])
-    assert minutes_of(window for window, _, _ in book.asked) == [(0, 30), (0, 10), (10, 30)]
+    asked = minutes_of(window for window, _, _ in book.asked)
+    assert list(dict.fromkeys(asked)) == [(0, 30), (0, 10), (10, 30)]
 
 
-def test_a_newer_window_of_exactly_a_page_is_read_at_once() -> None:
+def test_a_newer_window_of_less_than_a_page_is_read_at_once() -> None:
     """One answer that holds all of its window needs no other, settled or not."""
-    book = Book(calls_at(*range(10)))
+    book = Book(calls_at(*range(9)))
     assert read_all(reader_of(book, minutes=5, settled=0), 5)[1] == [(0, 5)]
     assert len(book.asked) == 1
+
+
+def test_a_newer_window_of_exactly_a_page_is_read_after_a_look_beyond() -> None:
+    """Whether it is all is asked of the page after it, and of the last calls in reverse order."""
+    book = Book(calls_at(*range(10)))
+    assert read_all(reader_of(book, minutes=5, settled=0), 5)[1] == [(0, 5)]
+    assert book.numbers == [1, 2, 1]
 
 
 def test_a_newer_minute_of_more_than_a_page_ends_the_reading() -> None:
@@ -389,7 +435,7 @@ def test_a_window_before_a_repeated_hour_is_newer_until_its_second_pass() -> Non
     border = AUTUMN - timedelta(hours=1)
     book = Book({f"{n:05}": border - n * MINUTE for n in range(20)})
     span = Range(border - 20 * MINUTE, border, AUTUMN - 30 * MINUTE, ZoneInfo("US/Central"))
-    reader = Reader(Pages(book, 1, lambda: None), span, decode=decode, page_size=10)
+    reader = Reader(Pages(fetched_from(book), 1, lambda: None), span, decode=decode, page_size=10)
     assert any(isinstance(event, Whole) for event in reader.read(Window(span.start, span.upper)))
     assert set(book.numbers) == {1}
 
@@ -456,14 +502,15 @@ def test_a_refusal_of_the_last_page_is_remembered_too() -> None:
     book.deepest = 2
     ids, _ = read_all(reader_of(book), 20)
     assert sorted(ids) == sorted(book.calls)
-    assert [number for number in book.numbers if number > 2] == [3]
+    beyond = 1  # which is asked for in any case, where the last page is full
+    assert [number for number in book.numbers if number > 2] == [3] * (1 + beyond)
 
 
 def repeating(book: Book, until: int = 0) -> Callable[[Window, int, int], Page]:
     """The search of `book`, which shows a call again in place of another on pages above a size."""
 
     def search(window: Window, number: int, page_size: int) -> Page:
-        page: Page = book(window, number, page_size)
+        page = book(window, number, page_size)
         if page_size > until:
             again = {"call_id": "00000", "last_modified": NOON}
             page.calls = [again if row["call_id"] == "00010" else row for row in page.calls]
@@ -479,7 +526,7 @@ def test_a_lone_minute_is_read_backwards_by_smaller_and_smaller_pages() -> None:
     assert sorted(ids) == sorted(book.calls)
     assert len(ids) == len(set(ids))
     assert windows == [(0, 1)]
-    passes = [(size, number) for _, number, size in book.asked[4:]]
+    passes = [(size, number) for _, number, size in book.asked[4:-2]]
     expected = [(10, n) for n in (4, 3, 2, 1)]
     expected += [(9, n) for n in (4, 3, 2, 1)] + [(8, n) for n in (5, 4, 3, 2, 1)]
     expected += [(7, n) for n in (5, 4, 3, 2, 1)] + [(6, n) for n in (6, 5, 4, 3, 2, 1)]
@@ -493,7 +540,7 @@ def test_passes_with_pages_of_two_sizes_prove_a_minute_together() -> None:
 
     def search(window: Window, number: int, page_size: int) -> Page:
         """Show a call again in place of others, each of which shows on pages of one size."""
-        page: Page = book(window, number, page_size)
+        page = book(window, number, page_size)
         again = {"call_id": "00000", "last_modified": NOON}
         hidden = {"00010": 9, "00020": 8}
         page.calls = [
@@ -517,7 +564,7 @@ def test_a_minute_of_which_a_call_never_shows_is_believed_after_ten_passes(
     assert sorted(ids) == sorted(set(book.calls) - {"00010"})
     assert windows == [(0, 1)]
     assert sorted(set(book.sizes)) == [5, 6, 7, 8, 9, 10]
-    assert book.numbers[4:].count(1) == 10
+    assert book.numbers[4:-1].count(1) == 10
     assert "10 passes" in caplog.text
     assert "2026-01-01 12:00" in caplog.text
 
@@ -528,7 +575,7 @@ def test_a_minute_that_never_stands_still_ends_the_run() -> None:
 
     def search(window: Window, number: int, page_size: int) -> Page:
         """Show now one call and now another in place of the one that never shows."""
-        page: Page = book(window, number, page_size)
+        page = book(window, number, page_size)
         again = {"call_id": f"0000{book.numbers.count(1) % 2}", "last_modified": NOON}
         page.calls = [again if row["call_id"] == "00010" else row for row in page.calls]
         return page
@@ -542,13 +589,13 @@ def test_a_minute_of_more_pages_than_can_be_is_not_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Up to the most pages that a minute can have it is; one more, and the run ends at once."""
-    monkeypatch.setattr(reader_module, "MOST_PAGES_OF_A_MINUTE", 4)
+    monkeypatch.setattr(minutes_module, "MOST_PAGES_OF_A_MINUTE", 4)
     book = Book(calls_at(*range(40)))
     assert read_all(reader_of(repeating(book, until=5), minutes=1), 1)[1] == [(0, 1)]
     book = Book(calls_at(*range(41)))
     with pytest.raises(FatalAPIError, match="2026-01-01 12:00 to 2026-01-01 12:01"):
         read_all(reader_of(repeating(book, until=5), minutes=1), 1)
-    assert sorted(book.numbers) == [1, 2, 3, 4, 5]
+    assert set(book.numbers) == {1}
 
 
 def test_a_page_that_is_gone_begins_a_pass_anew() -> None:
@@ -567,29 +614,40 @@ def test_a_page_that_is_gone_begins_a_pass_anew() -> None:
     assert len(book.asked) <= 12
 
 
-def test_requests_for_one_window_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some for each window, and some more for each of its pages; then the run ends."""
-    monkeypatch.setattr(reader_module, "REQUESTS_PER_WINDOW", 3)
-    monkeypatch.setattr(reader_module, "REQUESTS_PER_PAGE", 2)
+@pytest.mark.parametrize(("limit", "passes"), [(20, 4), (0, 3)])
+def test_requests_for_a_minute_that_changes_have_a_limit(
+    limit: int, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as allowed, but a few passes in any case; then the run ends."""
+    monkeypatch.setattr(minutes_module, "MOST_REQUESTS", limit)
     book = Book(calls_at(*range(35)))
-    with pytest.raises(FatalAPIError, match="2026-01-01 12:00 to 2026-01-01 12:01"):
-        read_all(reader_of(repeating(book), minutes=1), 1)
-    ahead = 2
-    assert len(book.asked) == 1 + ahead + (3 + 2 * 4) + 1
+
+    def search(window: Window, number: int, page_size: int) -> Page:
+        """Show another call each time in place of the one that never shows."""
+        page = book(window, number, page_size)
+        again = {"call_id": f"0000{len(book.asked) % 9}", "last_modified": NOON}
+        page.calls = [again if row["call_id"] == "00010" else row for row in page.calls]
+        return page
+
+    with pytest.raises(FatalAPIError, match=r"12:00 to .* kept changing"):
+        read_all(reader_of(search, minutes=1), 1)
+    assert book.numbers[4:].count(1) == passes
 
 
 def test_a_row_that_cannot_be_read_ends_the_run() -> None:
-    """The line names the window and says why, and nothing of the row."""
+    """The line names the minute and says why and what to do, and nothing of the row."""
     book = Book(calls_at(0, 1))
-    book.calls["00001"] = NOON
 
     def spoil(window: Window, number: int, page_size: int) -> Page:
-        page: Page = book(window, number, page_size)
-        page.calls[1]["last_modified"] = None
+        page = book(window, number, page_size)
+        for row in page.calls:
+            row["last_modified"] = None if row["call_id"] == "00001" else row["last_modified"]
         return page
 
-    with pytest.raises(FatalAPIError, match=r"2026-01-01 12:00 to .* cannot be read: no time"):
+    with pytest.raises(FatalAPIError) as caught:
         read_all(reader_of(spoil, minutes=1), 1)
+    assert "12:00 to 2026-01-01 12:01 UTC: no time" in str(caught.value)
+    assert '"2026-01-01T12:00Z/2026-01-01T12:01Z" to the setting accepted_gaps' in str(caught.value)
 
 
 # Answers without a page.
@@ -627,16 +685,17 @@ def test_an_empty_window_is_believed_when_all_answers_say_so(
     def search(window: Window, number: int, page_size: int) -> Page | NothingFound:
         del page_size
         asked.append((window, number))
-        return answers[len(asked) - 1]
+        return answers[(len(asked) - 1) % len(answers)]
 
     reader = reader_of(search, minutes=1, check_alive=lambda: alive.append(None))
     if is_believed:
         assert read_all(reader, 1) == ([], [(0, 1)])
         assert len(alive) == (len(answers) == 3)
     else:
-        with pytest.raises(FatalAPIError, match=r"answered 404 to .*2026-01-01 12:00"):
+        with pytest.raises(FatalAPIError, match=r"2026-01-01 12:00 to .* answered 404"):
             read_all(reader, 1)
         assert not alive
+        del asked[len(answers) :]
     assert len(asked) == len(answers)
     assert {number for _, number in asked} == {1}
     assert minutes_of(window for window, _ in asked[:2]) == [(0, 1)] * min(2, len(answers))
