@@ -253,8 +253,13 @@ class MinuteReader:
         is_round = total > 0 and not (total % CEILING_STEP and total % page_size)
         if proof.is_whole and not is_round:
             return False
-        page = self._pages.try_page(PageRequest(window, number, page_size))
-        newest = page or self._pages.try_page(PageRequest(window, 1, page_size, order="newest"))
+        try:
+            page = self._pages.optional(PageRequest(window, number, page_size))
+            is_known = page is not None or total % CEILING_STEP != 0
+        except GaveUpError:
+            page, is_known = None, False
+        reverse = PageRequest(window, 1, page_size, order="newest")
+        newest = page if is_known else self._pages.optional(reverse)
         if newest is None:
             return False
         rows = yield from self._rows.new_calls(window, newest)
@@ -281,7 +286,7 @@ class MinuteReader:
         if sample and asked.minute_after not in self._shown_borders:
             start = floor_to_minute(datetime.fromisoformat(sample))
             probe = replace(asked, start=start, end=start + MINUTE)
-            page = self._pages.try_page(PageRequest(probe, 1, self._page_size))
+            page = self._pages.optional(PageRequest(probe, 1, self._page_size))
             rows = (yield from self._rows.new_calls(probe, page)) if page else None
             if rows and sample in {modified for _, modified in rows.versions}:
                 self._shown_borders.add(asked.minute_after)
@@ -297,8 +302,11 @@ class MinuteReader:
             number, count, has_failed = 0, 2, False
             while number < min(count, MOST_REQUESTS):
                 number += 1
-                page = self._pages.try_page(PageRequest(window, number, page_size, tries=1))
-                has_failed |= page is None
+                try:
+                    page = self._pages.optional(PageRequest(window, number, page_size, tries=1))
+                except GaveUpError:
+                    has_failed = True
+                    continue
                 if page:
                     yield from self._rows.new_calls(window, page)
                     count = page_count(page, page_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tap_callcap.api.errors import BadRequestError, GaveUpError
+from tap_callcap.api.errors import BadRequestError
 from tap_callcap.api.responses import NothingFound, Page
 from tap_callcap.instants import UTC
 from tap_callcap.sync.prefetch import PageRequest, Prefetcher
@@ -68,12 +68,16 @@ class Pages(Prefetcher):
             return None
         return answer if isinstance(answer, Page) else None
 
-    def try_page(self, request: PageRequest) -> Page | None:
-        """A page that need not be there, None where it has no calls or keeps failing."""
+    def optional(self, request: PageRequest) -> Page | None:
+        """A page that need not be there, None where the API has none with calls.
+
+        Raises:
+            GaveUpError: If the request keeps failing.
+        """
         self.asked += 1
         try:
             answer = self._fetch(request)
-        except (BadRequestError, GaveUpError):
+        except BadRequestError:
             return None
         return answer if isinstance(answer, Page) and answer.returned else None
 

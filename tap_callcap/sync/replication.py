@@ -12,8 +12,8 @@ from singer_sdk.exceptions import FatalAPIError
 from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import NothingFound
 from tap_callcap.instants import format_instant
-from tap_callcap.sync.opening import FirstAnswer, ask_first, range_of, warn_if_empty
 from tap_callcap.sync.minutes import CEILING_STEP
+from tap_callcap.sync.opening import FirstAnswer, ask_first, range_of, warn_if_empty
 from tap_callcap.sync.pages import NotReadError, Pages
 from tap_callcap.sync.proof import Whole
 from tap_callcap.sync.reader import Reader

@@ -89,4 +89,6 @@ def test_a_resumed_backfill_goes_on_by_the_density_of_the_rest() -> None:
     rest = run_tap(callcap, page_size=10, state=middle)
     assert 100 < len(rest.ids) < 900
     assert sum(asked.params.get("show") == "1" for asked in callcap.requests) == 1
-    assert len(callcap.requests) <= 1.2 * math.ceil(len(rest.records) / 10)
+    assert (
+        len(callcap.requests) <= 1.2 * math.ceil(len(rest.records) / 10) + 1
+    )  # a look beyond a last page that is full
