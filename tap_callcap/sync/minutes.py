@@ -45,11 +45,6 @@ class UnsettledError(Exception):
     """Calls still enter the window, so that only one answer could prove it, and none did."""
 
 
-def page_count(first: Page, page_size: int) -> int:
-    """How many pages a search has by its first one, also if `last_page` is rounded down."""
-    return max(first.last_page, math.ceil(first.total_records / (first.returned or page_size)), 1)
-
-
 def _ways(window: Window) -> Generator[tuple[Window, int | None], None, None]:
     """What to ask for in place of `window`, and with how many tries.
 
@@ -190,7 +185,7 @@ class MinuteReader:
         if not self._pages.is_asked(window):
             self._pages.follow(iter(()), self._page_size, tries)
         first = self._pages.first(window)
-        count = page_count(first, self._page_size)
+        count = max(first.last_page, 1)
         if count > MOST_PAGES_OF_A_MINUTE:
             msg = f"Callcap says that it has {count:,} pages"
             raise NotReadError(msg)
@@ -309,6 +304,6 @@ class MinuteReader:
                     continue
                 if page:
                     yield from self._rows.new_calls(window, page)
-                    count = page_count(page, page_size)
+                    count = max(page.last_page, math.ceil(page.total_records / page_size))
             if not has_failed:
                 return

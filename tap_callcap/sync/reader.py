@@ -17,7 +17,6 @@ from tap_callcap.sync.minutes import (
     CEILING_STEP,
     MinuteReader,
     UnsettledError,
-    page_count,
 )
 from tap_callcap.sync.pages import KeptChangingError, NotReadError
 from tap_callcap.sync.proof import Proof, Whole
@@ -250,7 +249,7 @@ class Reader:
             if following is not None:
                 first = self._pages.ask(following, 1)
                 yield True
-            for number in range(2, page_count(page, self._page_size) + 1):
+            for number in range(2, page.last_page + 1):
                 self._pages.ask(window, number)
                 yield True
             window = following or window
@@ -258,7 +257,7 @@ class Reader:
     def _read_pages(self, window: Window, first: Page) -> Generator[list[Call], None, int]:
         """The calls of `window`, if they are proven to be all; returns how many the API counts."""
         proof = Proof()
-        count = page_count(first, self._page_size)
+        count = max(first.last_page, 1)
         page_size = (first.returned if count > 1 else 0) or self._page_size
         for number in range(1, count + 1):
             page = first if number == 1 else self._pages.page_or_none(window, number)
