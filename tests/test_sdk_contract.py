@@ -36,7 +36,15 @@ PRIVATE_IMPORTS = {
     "singer_sdk.plugin_base._ConfigInput",
 }
 PRIVATE_ATTRIBUTES = {
-    Stream: {"_mask", "_metadata", "_stream_maps", "_stream_version", "_tap", "_tap_input_catalog"},
+    Stream: {
+        "_input_schema",
+        "_mask",
+        "_metadata",
+        "_stream_maps",
+        "_stream_version",
+        "_tap",
+        "_tap_input_catalog",
+    },
     Tap: {"_config"},
 }
 """Set by the SDK's `__init__`."""

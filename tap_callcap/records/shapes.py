@@ -21,6 +21,7 @@ EXTRA = "_extra"
 ABSENT: dict[str, JSON] = {}
 """An absent object in a record: not null, on which target-csv fails where it flattens records."""
 API_NAMES = {"line_memo": "line-memo"}  # BigQuery's writer cannot build a column with a hyphen
+JSON_TEXT: JSONSchema = {"type": ["string", "null"], "contentMediaType": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +104,8 @@ def _shape_of(
         known_items: JSONSchema = known.get("items", items)
         crumb = (*breadcrumb, "items")
         return Array(_shape_of(items, known_items, zone, is_selected, crumb))
+    if known.get("format") == "date-time":
+        schema = known  # in whatever text type: an instant
+    elif "properties" in known or "items" in known:
+        schema = JSON_TEXT
     return Leaf(kind_of(schema), coercion_of(schema, zone))

@@ -96,7 +96,9 @@ class Selection:
                         "set its metadata `inclusion: automatic`. To be rid of this warning, "
                         "deselect it"
                     )
-        self._warn_of_unknown({*_all_below(schema), *_all_below(known)})
+        own = {*_all_below(known)}
+        self._leave_out_texts_with_deselected_parts(_all_below(schema), own)
+        self._warn_of_unknown(own.union(_all_below(schema)))
 
     def _select(self, crumb: Breadcrumb, schema: JSONSchema, *, is_default: bool) -> bool:
         """Decide on a property and all below it; returns whether it is selected."""
@@ -159,6 +161,23 @@ class Selection:
         return 2 * len(selected) > len(others) and any(
             2 * sum(bool(self._wish(each)) for each in below) > len(below) for below in fields
         )
+
+    def _leave_out_texts_with_deselected_parts(
+        self, breadcrumbs: list[Breadcrumb], known: set[Breadcrumb]
+    ) -> None:
+        """Leave out objects that the catalog turned into text, but not all of which it selects."""
+        for crumb in breadcrumbs:
+            below = [
+                each for each in known if len(each) > len(crumb) and each[: len(crumb)] == crumb
+            ]
+            wishes = {self._wish(each) for each in below}
+            is_in_part = False in wishes and (self._is_wildcard or len(wishes) > 1)
+            if is_in_part and self.metadata[crumb].selected and not {*below} & {*breadcrumbs}:
+                self.metadata[crumb] = Metadata(selected=False)
+                self.warnings.append(
+                    f"{self._path(crumb)} is left out: as text it would hold the fields of it that "
+                    "are deselected"
+                )
 
     def _warn_of_unknown(self, known: set[Breadcrumb]) -> None:
         """Warn of metadata for properties that do not exist."""

@@ -25,6 +25,7 @@ from tap_callcap.records.shaper import Shaper
 from tap_callcap.singer.batches import Batches
 from tap_callcap.singer.flattening import Flattener
 from tap_callcap.singer.maps import prepare
+from tap_callcap.singer.retyping import with_possible_types
 from tap_callcap.singer.selection import Selection, selected_part
 from tap_callcap.singer.writer import BlockWriter, FastRecordMessage
 
@@ -76,6 +77,11 @@ class CallcapStream(Stream):
     def apply_selection(self, given: MetadataMapping) -> None:
         """Select what the catalog's metadata, `given`, selects."""
         shipped = type(self)  # the catalog may have other keys
+        types: list[str] = []
+        if self._input_schema is not None:
+            self._input_schema = with_possible_types(
+                self._input_schema, self.schema, self.name, types
+            )
         selection = Selection(
             self.name,
             given,
@@ -88,7 +94,7 @@ class CallcapStream(Stream):
         self._mask = self._metadata.resolve_selection()
         if self.selected:
             for level, lines in (
-                (logging.WARNING, selection.warnings),
+                (logging.WARNING, types + selection.warnings),
                 (logging.INFO, selection.notes),
             ):
                 for line in lines:
