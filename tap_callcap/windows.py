@@ -35,6 +35,8 @@ EMPTY_GROWTH = 8  # after an empty one: twenty-six empty years cost four request
 UNSETTLED_PAGE_FILL = (
     0.7  # of a page that a part of a cut newer window should fill: calls still come and go
 )
+AUTUMN_LOOKBACK = timedelta(hours=3)  # over the hour that is shown twice, and some more
+AFTER_CHANGE = timedelta(hours=4)  # until the hour shown twice and the lookback are over
 SETTLED_AFTER = timedelta(minutes=10)  # at the least, from when on calls can only leave a window
 HOUR = timedelta(hours=1)
 US_ZONES = [
@@ -105,6 +107,23 @@ def lower_bound(
     """Where a run begins: `lookback` before the bookmark, but not before `start_date`."""
     start = start_date or ALL_HISTORY
     return border_before(start if bookmark is None else max(start, bookmark - lookback), zone)
+
+
+def is_near_autumn_change(instant: datetime) -> bool:
+    """Whether the clocks of a US zone go back within the day after `instant`, or did just now.
+
+    A server that stores the wall time of such a zone shows an hour of that day twice.
+    """
+    before, after = instant - AFTER_CHANGE, instant + timedelta(days=1)
+    return any(
+        before.astimezone(zone).utcoffset() > after.astimezone(zone).utcoffset()  # type: ignore[operator]  # aware
+        for zone in US_ZONES
+    )
+
+
+def lookback_at(instant: datetime, lookback: timedelta) -> timedelta:
+    """The lookback of a run from `instant`, longer where a US zone shows an hour twice."""
+    return max(lookback, AUTUMN_LOOKBACK) if is_near_autumn_change(instant) else lookback
 
 
 def upper_bound(

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 from tap_callcap.api.errors import BadRequestError, ForeignZoneError, GaveUpError
 from tap_callcap.api.responses import NothingFound, Page
 from tap_callcap.api.search import Search
-from tap_callcap.instants import MINUTE, duration_in_words, format_instant
+from tap_callcap.instants import MINUTE, UTC, duration_in_words, format_instant
+from tap_callcap.sync.zone_proof import ZoneProof
 from tap_callcap.windows import (
     ALL_HISTORY,
     FIRST_LENGTH,
     Range,
     Window,
     cut,
+    lookback_at,
     lower_bound,
     settled_bound,
     upper_bound,
@@ -87,10 +89,11 @@ def range_of(settings: Settings, bookmark: datetime | None, now: datetime, zone:
     After a bookmark later than `now`, by a clock that was wrong, it begins where it is sure.
     """
     since = None if bookmark is None else min(bookmark, now)
+    lookback = lookback_at(since or now, settings.lookback)
     return Range(
-        lower_bound(since, settings.lookback, settings.start_date, zone),
+        lower_bound(since, lookback, settings.start_date, zone),
         upper_bound(now, settings.lag, settings.end_date, zone),
-        settled_bound(now, settings.lag, settings.lookback),
+        settled_bound(now, settings.lag, lookback_at(now, settings.lookback)),
         zone,
     )
 
@@ -157,6 +160,16 @@ def _ask_in(  # noqa: PLR0913 - a request
     )
     skew = answer.clock_skew or timedelta(0)
     return FirstAnswer(search, window, page_size, answer, is_zone_confirmed, answer.clock, skew)
+
+
+def prove_zone(client: Client, settings: Settings, first: FirstAnswer, span: Range) -> None:
+    """Prove that Callcap keeps to the zone that was accepted.
+
+    Raises:
+        FatalAPIError: If it does not, with what to do.
+    """
+    proof = ZoneProof(client, first.search, span.settled, is_zone_set=settings.zone != UTC)
+    proof.run(first.window, first.answer, first.page_size)
 
 
 def largest_skew(settings: Settings) -> timedelta:
@@ -232,6 +245,7 @@ def check(client: Client, settings: Settings, detail: str) -> str:
     search = first.search
     span = range_of(settings, None, first.clock, search.zone)
     warn_if_empty(settings, None, first.clock, span)
+    prove_zone(client, settings, first, span)
     whole = Window(span.start, span.upper) if span.start < span.upper else first.window
     page = latest_page(client, search, whole)
     if isinstance(page, NothingFound):

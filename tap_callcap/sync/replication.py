@@ -13,7 +13,7 @@ from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import NothingFound
 from tap_callcap.instants import format_instant
 from tap_callcap.sync.minutes import CEILING_STEP
-from tap_callcap.sync.opening import FirstAnswer, ask_first, range_of, warn_if_empty
+from tap_callcap.sync.opening import FirstAnswer, ask_first, prove_zone, range_of, warn_if_empty
 from tap_callcap.sync.pages import NotReadError, Pages
 from tap_callcap.sync.proof import Whole
 from tap_callcap.sync.reader import Reader
@@ -81,6 +81,8 @@ class Replication:
         """
         first = ask_first(self.client, self.settings, self.detail, self.bookmark)
         span = self._range(first)
+        if self.bookmark is None:
+            prove_zone(self.client, self.settings, first, span)
         logger.info(
             "Reading calls modified from %s to %s, asked for in timezone %s with detail %s",
             format_instant(span.start),
