@@ -10,6 +10,13 @@ import requests
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 from tap_callcap.api.addresses import REDIRECTS, redirect_remedy
+from tap_callcap.api.answers import (
+    UNKNOWN,
+    decode_object,
+    header_instant,
+    meaning_of,
+    scrub_message,
+)
 from tap_callcap.api.connections import open_session
 from tap_callcap.api.errors import (
     RATE_LIMITED,
@@ -22,19 +29,14 @@ from tap_callcap.api.errors import (
     failure_message,
 )
 from tap_callcap.api.responses import (
-    UNKNOWN,
     NothingFound,
     Page,
     Response,
     account_ids,
     check_zone,
-    decode_object,
-    header_instant,
-    meaning_of,
     read_call,
     read_page,
     read_rows,
-    scrub_message,
 )
 from tap_callcap.api.retry import RetryPolicy
 from tap_callcap.api.search import day_params

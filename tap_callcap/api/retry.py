@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import backoff
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_callcap.api.answers import header_instant
 from tap_callcap.api.errors import RATE_LIMITED, BrokenError, GaveUpError, OutageError
-from tap_callcap.api.responses import header_instant
 from tap_callcap.instants import UTC
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_callcap.api.answers import scrub_message
 from tap_callcap.api.errors import ForeignZoneError
 from tap_callcap.api.responses import (
     NothingFound,
@@ -17,7 +18,6 @@ from tap_callcap.api.responses import (
     Response,
     check_zone,
     read_page,
-    scrub_message,
 )
 from tap_callcap.instants import is_same_zone
 

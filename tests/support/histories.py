@@ -20,6 +20,7 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
+from tap_callcap.api.answers import decode_answer, header_instant
 from tap_callcap.api.client import Client
 from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import (
@@ -28,8 +29,6 @@ from tap_callcap.api.responses import (
     Response,
     account_ids,
     check_zone,
-    decode_answer,
-    header_instant,
     read_call,
     read_page,
     read_rows,
