@@ -54,7 +54,7 @@ def read_environment(environment: Environment, schema: JSONSchema) -> dict[str, 
     for name, part in schema["properties"].items():
         text = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if text:
-            config[name] = _typed(text, part.get("type", []))
+            config[name] = typed(text, part.get("type", []))
     return config
 
 
@@ -86,7 +86,12 @@ def unused_variables(
         elif not is_read:
             unread.append(variable)
     if unread:
-        yield f"Without --config=ENV these variables are not used: {', '.join(unread)}"
+        why = (
+            "Without --config=ENV"
+            if plugins is None
+            else "Unless meltano.yml defines their settings"
+        )
+        yield f"{why} these variables are not used: {', '.join(unread)}"
 
 
 def _exported(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -126,7 +131,8 @@ def _hint(name: str, known: Mapping[str, JSONSchema]) -> str:
     return f"did you mean {ENVIRONMENT_PREFIX}{near[0]}?" if near else "--about lists all settings"
 
 
-def _typed(text: str, kinds: str | list[str]) -> Any:  # noqa: ANN401 - any type of JSON
+def typed(text: str, kinds: str | list[str]) -> Any:  # noqa: ANN401 - any type of JSON
+    """`text` as a value of one of the types `kinds`, or unchanged if it is none."""
     if "string" in kinds:
         return text
     if "boolean" in kinds:

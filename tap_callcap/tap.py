@@ -19,7 +19,7 @@ from singer_sdk.exceptions import ConfigurationError, ConfigValidationError, Fat
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_callcap.environment import read_dotenv, read_environment, unused_variables
+from tap_callcap.environment import read_dotenv, read_environment, typed, unused_variables
 from tap_callcap.redaction import redact_logs
 from tap_callcap.settings import SETTINGS, client_of
 from tap_callcap.signals import HANG_UP, ignore_signals
@@ -231,6 +231,9 @@ class TapCallcap(Tap):
         """
         for name in [name for name, value in self._config.items() if value is None]:
             del self._config[name]  # the SDK would take a null, which templates leave, for a value
+        for name, part in self.config_jsonschema["properties"].items():
+            if "number" in part["type"] and isinstance(self._config.get(name), str):
+                self._config[name] = typed(self._config[name], part["type"])  # Meltano sends texts
         errors = config_errors(self._config, self.config_jsonschema)
         if errors and raise_errors:
             raise ConfigValidationError("; ".join(errors), errors=errors)

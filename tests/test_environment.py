@@ -97,6 +97,10 @@ def test_settings_that_are_not_read_are_named_in_one_line() -> None:
     ]
     assert lines(environment, is_read=False, api_key="key") == [f"{line}TAP_CALLCAP_START_DATE"]
     assert lines(environment, is_read=True) == []
+    assert lines(environment | MELTANO, is_read=False) == [
+        line.replace("--config=ENV", "settings in meltano.yml")
+        + "TAP_CALLCAP_API_KEY, TAP_CALLCAP_START_DATE"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
+from singer_sdk.exceptions import ConfigValidationError
 
 from support.histories import KillableWriter
 from support.running import discovered
@@ -261,6 +262,16 @@ def test_a_setting_of_null_is_not_set() -> None:
     config = TapCallcap(config={"api_key": "key", "batch_config": None, "page_size": None}).config
     assert "batch_config" not in config
     assert config["page_size"] == 1000
+
+
+def test_a_number_may_be_a_text(caplog: pytest.LogCaptureFixture) -> None:
+    """Meltano has no kind of setting for numbers that works from its environment."""
+    config = {"api_key": "5", "retry_minutes": "0.5", "requests_per_second": "2"}
+    made = TapCallcap(config=config).config
+    assert made == {**made, "api_key": "5", "retry_minutes": 0.5, "requests_per_second": 2}
+    with pytest.raises(ConfigValidationError, match="retry_minutes must be of type number"):
+        TapCallcap(config={"api_key": "key", "retry_minutes": "many"})
+    assert "many" not in caplog.text
 
 
 def test_a_dotenv_must_be_text(

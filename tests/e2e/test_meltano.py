@@ -81,6 +81,7 @@ def project_for(sandbox: Sandbox, folder: Path) -> MeltanoProject:
             "api_url": sandbox.url,
             "api_key": KEY,
             "start_date": "2000-01-01",
+            "retry_minutes": "2.5",
             "page_size": str(PAGE_SIZE),
         },
     )

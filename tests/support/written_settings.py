@@ -55,7 +55,7 @@ KINDS = {  # names of types in Meltano
     "boolean": "boolean",
     "date-time": "date_iso8601",
     "integer": "integer",
-    "number": "decimal",
+    "number": "string",  # Meltano fails on a decimal from the environment; before 3.9 it knows none
     "object": "object",
     "string": "string",
 }
