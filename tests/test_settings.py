@@ -19,10 +19,12 @@ from tap_callcap.instants import MINUTE
 from tap_callcap.records.hashing import Hashing
 from tap_callcap.settings import SETTINGS, Settings
 from tap_callcap.validation import config_errors
+from tap_callcap.windows import Window
 
 UTC = timezone.utc
 DATE = "must be a date and time, such as 2024-01-01T00:00:00Z"
 ADDRESS = "must be a valid URL, such as https://api.callcap.com/v2"
+GAP = "must be from/to in whole minutes, such as 2026-10-14T18:47Z/2026-10-14T18:48Z"
 NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -52,8 +54,10 @@ def test_a_key_is_all_that_is_needed() -> None:
         "requests_per_second": None,
         "request_timeout": timedelta(minutes=2),
         "retry_budget": timedelta(minutes=10),
+        "accepted_gaps": (),
         "filters": {"texts": {}},
         "call_ids": (),
+        "count_days": 30,
         "user_agent": f"tap-callcap/{version('tap-callcap')}",
         "hashing": {"paths": frozenset(), "key": ""},
     }
@@ -73,6 +77,7 @@ def test_settings_are_typed() -> None:
         requests_per_second=2,
         request_timeout_seconds=0.5,
         retry_minutes=0,
+        accepted_gaps=["2024-01-01T00:05Z/2024-01-01T00:07Z"],
         filters={"division_id": [1669, 1670]},
         call_ids=None,
         user_agent="acme (data@acme.example)",
@@ -88,6 +93,7 @@ def test_settings_are_typed() -> None:
     assert (repr(typed.page_size), repr(typed.concurrency)) == ("50", "2")
     assert repr(typed.requests_per_second) == "2.0"
     assert (typed.request_timeout, typed.retry_budget) == (timedelta(seconds=0.5), timedelta())
+    assert typed.accepted_gaps == (Window(NEW_YEAR + 5 * MINUTE, NEW_YEAR + 7 * MINUTE),)
     assert typed.filters == Filters({"division_id": "1669,1670"})
     assert typed.user_agent == "acme (data@acme.example)"
     assert typed.hashing == Hashing(frozenset({"caller.name", "summaries[].text"}), "key")
@@ -252,6 +258,29 @@ WRONG: list[tuple[str, object, str]] = [
     ("retry_minutes", -0.1, "must be at least 0"),
     ("retry_minutes", 10**400, "must be at most 5270400"),
     ("retry_minutes", math.nan, "must be a number"),
+    *(
+        (
+            "accepted_gaps",
+            gaps,
+            GAP,
+        )
+        for gaps in (
+            ["canary"],
+            ["2026-10-14T18:47Z"],
+            ["2026-10-14T18:47Z/2026-10-14T18:47Z"],
+            ["2026-10-14T18:48Z/2026-10-14T18:47Z"],
+            ["2026-10-14T18:47:01Z/2026-10-14T18:48Z"],
+            ["2026-10-14T18:47Z/2026-10-14T18:48:01Z"],
+            ["2026-10-14T18:47Z/2026-10-14T18:48Z", ""],
+        )
+    ),
+    (
+        "accepted_gaps",
+        "canary",
+        "must be of type array, as JSON: such as "
+        + json.dumps(SETTINGS["properties"]["accepted_gaps"]["examples"][0]),
+    ),
+    ("count_days", 0, "must be at least 1"),
     (
         "filters",
         "{canary",
