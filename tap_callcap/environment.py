@@ -86,11 +86,7 @@ def unused_variables(
         elif not is_read:
             unread.append(variable)
     if unread:
-        why = (
-            "Without --config=ENV"
-            if plugins is None
-            else "Unless meltano.yml defines their settings"
-        )
+        why = "Without --config=ENV" if plugins is None else "Without settings in meltano.yml"
         yield f"{why} these variables are not used: {', '.join(unread)}"
 
 
