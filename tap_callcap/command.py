@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from singer_sdk.exceptions import ConfigurationError
@@ -15,16 +15,20 @@ from tap_callcap.environment import LOG_LEVEL, read_dotenv
 from tap_callcap.redaction import one_line, redact_logs, traceback_without_values
 from tap_callcap.tap import TapCallcap
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 logger = logging.getLogger("tap-callcap")
 
 
-def run() -> NoReturn:
-    """Run the command; where it fails, log one line and exit."""
+def run(command_of: Callable[[], click.Command] = TapCallcap.get_singer_command) -> NoReturn:
+    """Run a command; where it fails, log one line and exit."""
     with suppress(ConfigurationError, OSError):  # an error only where settings are read from it
         if level := read_dotenv().get(LOG_LEVEL):
             os.environ.setdefault(LOG_LEVEL, level)
     try:
-        command = TapCallcap.cli
+        _ = TapCallcap.cli  # sets up logging
+        command = command_of()
     except Exception as error:  # noqa: BLE001 - a log config can fail in any way
         redact_logs([])
         _fail("Logging cannot be set up: check TAP_CALLCAP_LOGLEVEL, SINGER_SDK_LOG_CONFIG", error)

@@ -29,6 +29,7 @@ LAYERS = (
     ("streams", "the streams as a table"),
     ("tap", "the tap"),
     ("command", "the command"),
+    ("doctor", "asks a live Callcap what its documentation leaves open"),
     ("__main__", "its errors in one line each"),
 )
 
@@ -36,6 +37,7 @@ USES_OF_THE_SDK = {
     "singer": "singer_sdk",
     "tap": "singer_sdk",
     "command": "singer_sdk",
+    "doctor": "singer_sdk.plugin_base._ConfigInput",  # the config as the command takes it
     "settings": "singer_sdk.typing",  # writes the settings as JSON Schema
     "validation": "singer_sdk.plugin_base.JSONSchemaValidator",  # which fills in defaults
 }

@@ -118,10 +118,12 @@ def test_plugins_need_no_hub(plugin: dict[str, Any]) -> None:
 
 
 def test_commands_exist() -> None:
-    """The distribution has the two commands, and they can be imported."""
+    """The distribution has the three commands, and they can be imported."""
     commands = distribution("tap-callcap").entry_points.select(group="console_scripts")
 
-    assert {command.name for command in commands} == {"tap-callcap", "callcap-sandbox"}
+    assert {command.name for command in commands} == {
+        *("tap-callcap", "callcap-doctor", "callcap-sandbox"),
+    }
     assert all(callable(command.load()) for command in commands)
 
 

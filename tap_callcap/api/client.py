@@ -167,6 +167,10 @@ class Client:
         params = {"search_timezone": zone.key, "detail": detail}
         return self._get(path, params, lambda answer: read_call(answer, call_id, zone))
 
+    def answer(self, path: str, params: Mapping[str, str], *, tries: int | None = None) -> Response:
+        """The answer to any request, not read any further; it raises what `calls` raises."""
+        return self._get(path, params, lambda answer: answer, tries=tries)
+
     def accounts_below(self, account: Account | None) -> list[JSON] | None:
         """The accounts one level below `account`, or the topmost ones if that is none.
 

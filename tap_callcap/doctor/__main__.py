@@ -1,0 +1,58 @@
+"""The command `callcap-doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from tap_callcap.api.transport import local_clock
+from tap_callcap.command import run
+from tap_callcap.doctor.examination import LONGEST_RETRY, Examination
+from tap_callcap.doctor.probes import rows_of
+from tap_callcap.doctor.report import about, as_json, as_table
+from tap_callcap.settings import Settings, client_of
+from tap_callcap.tap import TapCallcap
+
+if TYPE_CHECKING:
+    from singer_sdk.plugin_base import _ConfigInput
+
+
+def examine(config: _ConfigInput, *, as_json_object: bool) -> None:
+    """Ask Callcap what its documentation leaves open, and print the answers."""
+    tap = TapCallcap(config=config.config, parse_env_config=config.parse_env)
+    settings = Settings.from_config(tap.config)
+    retry_budget = min(settings.retry_budget, LONGEST_RETRY)
+    client = client_of(replace(settings, retry_budget=retry_budget))
+    rows = rows_of(Examination(client, settings, local_clock))
+    facts = about(settings, client.requests)
+    click.echo((as_json if as_json_object else as_table)(rows, facts))
+
+
+def command() -> click.Command:
+    """The command, which takes its config as the tap does."""
+    (config,) = (
+        param for param in TapCallcap.get_singer_command().params if param.name == "config"
+    )
+    as_object = click.Option(
+        ["--json", "as_json_object"], is_flag=True, help="Print one JSON object, not a table."
+    )
+    return click.Command(
+        "callcap-doctor",
+        callback=examine,
+        params=[config, as_object],
+        help=(
+            "Ask Callcap some forty times what its documentation leaves open, and print what was "
+            "seen. Nothing else is written, and the output holds no data of calls or accounts."
+        ),
+    )
+
+
+def main() -> NoReturn:
+    """Run the command; each of its errors is one line."""
+    run(command)
+
+
+if __name__ == "__main__":
+    main()
