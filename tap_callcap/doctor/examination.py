@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 TRIES = 3  # of each request
 LONGEST_RETRY = timedelta(seconds=30)  # of each request, if the settings allow that much
-DAY = timedelta(days=1)
-SETTLED = timedelta(hours=2)  # a call that was not modified for so long will hardly be so now
+HOUR = timedelta(hours=1)
+DAY = 24 * HOUR
+SETTLED = 2 * HOUR  # a call that was not modified for so long will hardly be so now
 RANGES = (None, 360 * DAY, 28 * DAY, 6 * DAY, DAY / 2)  # to search over; None is all
 EVERYTHING = ",".join(("all", *NOT_IN_ALL))
 SECTIONS = (*IN_ALL, "callsaver", *NOT_IN_ALL)

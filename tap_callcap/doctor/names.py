@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z][A-Za-z_-]{0,29}")  # no digits, no blanks, no capitalized names
 _MOST = 40  # names of one object: with more, they are data
-_SHARE = 20  # a field is in at least one of so many objects
+_FEW = 3  # calls; a name in fewer may be data, such as the name of a person
 
 
 def outline(value: JSON) -> str:
@@ -40,7 +40,7 @@ def _braced(objects: list[dict[str, JSON]]) -> str:
     for each in objects:
         merged |= {name: inner for name, inner in each.items() if inner or name not in merged}
     counted = Counter(name for each in objects for name in each)
-    shown, hidden = _shown(counted, dict.fromkeys(counted, len(objects)))
+    shown, hidden = _shown(counted, dict.fromkeys(counted, len(objects)), 1)
     parts = [name + outline(merged[name]) for name in shown]
     return f"{{{', '.join([*parts, *_not_shown(hidden)])}}}"
 
@@ -52,7 +52,7 @@ def unknown_fields(rows: Iterable[Mapping[str, JSON]], schema: JSONSchema) -> li
     for row in rows:
         _count(row, schema, "", counted, parents)
     objects = {path: parents[path.rpartition(".")[0]] for path in counted}
-    shown, hidden = _shown(counted, objects)
+    shown, hidden = _shown(counted, objects, _FEW)
     return [*sorted(shown), *_not_shown(hidden)]
 
 
@@ -76,13 +76,12 @@ def _count(
             counted[below] += 1
 
 
-def _shown(counted: Counter[str], objects: Mapping[str, int]) -> tuple[list[str], int]:
-    """The names that are those of fields, without a leading dot, and how many are not shown."""
+def _shown(counted: Counter[str], objects: Mapping[str, int], least: int) -> tuple[list[str], int]:
+    """The names that half of the objects have, and `least`; and how many are not shown."""
     names = [
         path.removeprefix(".")
         for path, count in counted.items()
-        if _NAME.fullmatch(path.rpartition(".")[2])
-        and count >= min(objects[path], max(2, objects[path] / _SHARE))
+        if _NAME.fullmatch(path.rpartition(".")[2]) and count >= max(least, objects[path] / 2)
     ]
     if len(names) > _MOST:
         names = []

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tap_callcap.api.errors import GaveUpError
-from tap_callcap.doctor.examination import EVERYTHING, Finding, NotKnownError, minutes
+from tap_callcap.doctor.examination import EVERYTHING, HOUR, Finding, NotKnownError, minutes
 from tap_callcap.instants import UTC
 from tap_callcap.sync.pages import EMPTY_SEARCH_WINDOW
 from tap_callcap.windows import MOST_PAGES
@@ -149,7 +149,8 @@ def depth(x: Examination) -> Finding:
 
 def empty_search(x: Examination) -> Finding:
     """What the answer is to a search that finds nothing."""
-    limits = minutes(EMPTY_SEARCH_WINDOW.start, EMPTY_SEARCH_WINDOW.end, UTC)
+    start = EMPTY_SEARCH_WINDOW.start
+    limits = minutes(start, start + HOUR, UTC)
     answer = x.search(**limits)
     if not answer.is_success:
         return Finding(f"answered {answer.code}")

@@ -34,7 +34,6 @@ class Question:
 
 _PROVED = "no: windows are proven by the ids seen"
 _BOTH = "no: each window asks for a minute more at both ends"
-_DAYS = "only `call_counts`, and filters by days"
 
 QUESTIONS = (  # in the order in which they are asked
     Question("accounts", "Does the key list accounts?", "yes: `accounts`", content.accounts),
@@ -51,10 +50,13 @@ QUESTIONS = (  # in the order in which they are asked
         times.zones,
     ),
     Question(
-        "login_zone", "Which zone is used if none is named?", "no: names it", times.login_zone
+        "login_zone",
+        "Which zone is used if none is named?",
+        "no: it always names one",
+        times.login_zone,
     ),
     Question(
-        "newest_edit", "How old is the newest edit?", "no: lag and lookback", times.newest_edit
+        "newest_edit", "How old is the newest edit?", "no: it only shows delays", times.newest_edit
     ),
     Question(
         "zone_of_filter",
@@ -84,14 +86,24 @@ QUESTIONS = (  # in the order in which they are asked
         "no: dates are always sent",
         times.default_dates,
     ),
-    Question("days", "Are the first and the last day of a search included?", _DAYS, times.days),
+    Question(
+        "days",
+        "Are the first and the last day of a search included?",
+        "only filters by days",
+        times.days,
+    ),
     Question(
         "same_day",
         "May `search_enddate` be equal to `search_startdate`?",
-        "no: never sent",
+        "no: it never asks so",
         times.same_day,
     ),
-    Question("weekdays", "In which zone is `search_daysofweek`?", _DAYS, times.weekdays),
+    Question(
+        "weekdays",
+        "In which zone is `search_daysofweek`?",
+        "only `call_counts`, and filters by days",
+        times.weekdays,
+    ),
     Question("order", "Are calls sorted as asked for?", _PROVED, pages.order),
     Question("ties", "Do calls that sort alike keep their order?", _PROVED, pages.ties),
     Question(
@@ -167,8 +179,12 @@ QUESTIONS = (  # in the order in which they are asked
         "yes: within `lookback_minutes`",
         times.late_edits,
     ),
-    Question("clock", "What does the `Date` of answers say?", "no: the earlier clock", times.clock),
-    Question("retries", "How many requests were repeated?", "no: `retry_minutes`", pages.retries),
+    Question(
+        "clock", "What does the `Date` of answers say?", "no: the earlier clock counts", times.clock
+    ),
+    Question(
+        "retries", "How many requests were repeated?", "no: requests are retried", pages.retries
+    ),
 )
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tap_callcap.doctor.examination import DAY, ZONES, Finding, NotKnownError, in_days, minutes
+from tap_callcap.doctor.examination import (
+    DAY,
+    HOUR,
+    ZONES,
+    Finding,
+    NotKnownError,
+    in_days,
+    minutes,
+)
 from tap_callcap.instants import (
     MINUTE,
     UTC,
@@ -21,7 +29,6 @@ if TYPE_CHECKING:
 
     from tap_callcap.doctor.examination import Answer, Examination, Known
 
-HOUR = timedelta(hours=1)
 FEW = 5  # calls; fewer in a repeated hour tell nothing
 ARIZONA, CENTRAL = ZONES[1:]
 LARGEST_SPREAD = timedelta(seconds=10)  # of the clocks of several answers

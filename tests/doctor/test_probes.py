@@ -173,14 +173,6 @@ SWITCHED: list[tuple[dict[str, Any], dict[str, str], dict[str, str]]] = [
         {},
     ),
     (
-        {"max_range_days": 1},
-        {
-            "range": "9,571 days refused (400), 360 days refused (400), 28 days refused (400), "
-            "6 days refused (400), half a day answered"
-        },
-        {},
-    ),
-    (
         {"wide_search_fails_after": timedelta(days=400), "failure": "504"},
         {"range": "9,571 days failed at each try, 360 days answered"},
         {},
@@ -702,3 +694,20 @@ def test_a_row_that_is_no_call_is_passed_over() -> None:
     """Whatever it is."""
     rows = [msgspec.Raw(b'{"call_id": "1"}'), msgspec.Raw(b"["), msgspec.Raw(b"7")]
     assert Examined("200", {"call": rows}).rows == [{"call_id": "1"}]
+
+
+def test_half_a_day_is_the_shortest_range_that_is_tried(calls: list[Call]) -> None:
+    """What a search over half a day shows is answered still."""
+    rows = examined(callcap_of(calls, max_range_days=1))
+    assert rows["range"].seen == (
+        "9,571 days refused (400), 360 days refused (400), 28 days refused (400), "
+        "6 days refused (400), half a day answered"
+    )
+    assert rows["empty_search"].seen == EXPECTED["empty_search"]
+
+
+def test_without_a_call_of_a_whole_minute_the_end_is_known_in_part(calls: list[Call]) -> None:
+    """Whether the first second of the last minute is included cannot be said."""
+    others = [call for call in calls if call["last_modified"].second]
+    rows = examined(callcap_of(others, end_minute="excludes"))
+    assert rows["end_minute"].seen == "not included, at least after its first second"
