@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAXIMUM = 1000  # calls a page, as documented
 SMALL = 100  # calls a page, to compare its time with that of a large one
 TIED = 50  # calls whose order is compared
+NOTABLE = 1.0  # seconds a page; what is faster needs no advice
 DEEP = 2000  # the last page of one call that is asked for
 COUNTS = ("page", "last_page", "records_returned", "show", "total_records")
 
@@ -186,7 +187,7 @@ def seconds_in_flight(x: Examination) -> Finding:
         seconds = list(pool.map(ask, range(1, count + 1)))
     mean = sum(seconds) / count
     seen = f"{SMALL} calls: {alone.seconds:.2f} s alone, {mean:.2f} s with {count} in flight"
-    is_serial = mean > alone.seconds * count
+    is_serial = mean > max(alone.seconds * count, NOTABLE)
     return Finding(seen, "`concurrency`: less" if is_serial else "")
 
 

@@ -76,7 +76,13 @@ def tables() -> Iterator[str]:
 
 
 def _text(value: object) -> object:
-    return int(value.total_seconds()) if isinstance(value, timedelta) else value
+    return (
+        int(value.total_seconds())
+        if isinstance(value, timedelta)
+        else "true"
+        if value is True
+        else value
+    )
 
 
 def _table(rows: Mapping[str, Row]) -> Iterator[str]:
