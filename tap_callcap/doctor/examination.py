@@ -71,7 +71,8 @@ class Answer:
     def rows(self) -> list[dict[str, JSON]]:
         """The calls in it."""
         calls = self.body.get("call")
-        return [*filter(None, map(_row, calls))] if isinstance(calls, list) else []
+        rows = map(_row, calls) if isinstance(calls, list) else ()
+        return [row for row in rows if row is not None]
 
     @property
     def ids(self) -> list[str]:
