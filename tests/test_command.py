@@ -149,13 +149,13 @@ def test_settings_come_from_dotenv_in_the_working_folder(sandbox: Sandbox, tmp_p
 
 
 def test_the_connection_test_says_what_it_proved(sandbox: Sandbox, tmp_path: Path) -> None:
-    """`--test` ends with 0 when a run can work, in two requests and without a record."""
+    """`--test` ends with 0 when a run can work, in four requests and without a record."""
     run = run_command("--test", folder=tmp_path, config=config_for(sandbox, page_size=100))
     assert run.code == 0, run.log
     assert "Callcap accepts the key and timezone UTC, and shows 100 of 250 calls on the" in run.log
     assert re.search(r"first page; its clock is .+ this machine's", run.log)
     assert run.messages == []
-    assert len(sandbox.callcap.requests) == 2
+    assert len(sandbox.callcap.requests) == 4
 
 
 def test_the_connection_test_can_be_of_the_schema(tmp_path: Path) -> None:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from tap_callcap.sync.progress import Progress
 
 BOOKMARK_TOLERANCE = timedelta(hours=1)  # ahead of both clocks; later than that none can be right
-MOST_SEARCHES = 12  # for the beginning of the calls
 
 logger = logging.getLogger("tap-callcap")
 
@@ -188,9 +187,9 @@ def _beginning(pages: Pages, span: Range, total: int, most: int) -> Window:
     """
     window, parts = Window(span.start, span.upper), 4  # most accounts are young
     pages.follow(iter(()), page_size=1)
-    for _ in range(MOST_SEARCHES):
+    while total > most:
         *_, last = cut(window, parts, span.zone)
-        if total <= most or last == window:
+        if last == window:
             break
         earlier = Window(window.start, last.start)
         try:

@@ -48,6 +48,7 @@ def test_what_fits_a_page_is_read_at_once() -> None:
 @pytest.mark.parametrize(
     "switches",
     [
+        {"wide_search_fails_after": 60 * DAY},
         {"max_range_days": 60},
         {"empty_search": "404"},
         {"empty_search": "204"},
@@ -78,6 +79,14 @@ def test_counts_that_fail_midway_are_no_failure(code: int) -> None:
     callcap.before_answer = fail
     assert run_tap(callcap, page_size=10).ids == callcap.book.ids
     assert counts > 2
+
+
+def test_new_calls_after_many_years_are_found_in_a_dozen_counts() -> None:
+    """All calls are of one hour: each count leaves a quarter of the empty years."""
+    callcap = callcap_with(200, days=1 / 24)
+    run = run_tap(callcap, page_size=1)
+    assert run.ids == callcap.book.ids
+    assert sum(asked.params.get("page") == "1" for asked in callcap.requests) < 250
 
 
 def test_a_resumed_backfill_goes_on_by_the_density_of_the_rest() -> None:

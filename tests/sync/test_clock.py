@@ -93,6 +93,17 @@ def test_a_bookmark_between_the_clocks_is_read_on_from(caplog: pytest.LogCapture
     assert edited in run_tap(callcap, state=run.state).ids
 
 
+def test_a_bookmark_by_the_later_clock_is_read_on_from_the_earlier() -> None:
+    """The first request was for a window that begins too late: its answer is not used."""
+    callcap = callcap_with()
+    edited = min(callcap.book.ids)
+    callcap.book.edit(edited, at=NOW - timedelta(minutes=50))
+    bookmark = state_at("2026-03-03T15:30:00Z")
+    run = run_tap(callcap, state=bookmark, now=lambda: NOW + timedelta(hours=3))
+    assert edited in run.ids
+    assert run.state["bookmarks"]["calls"]["certain_until"] == DATA_AS_OF
+
+
 def test_a_start_in_the_future_is_said(caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is read, no bookmark is set, and the run says why."""
     run = run_tap(callcap_with(), start_date="2099-01-01")

@@ -191,6 +191,46 @@ def test_a_proof_that_cannot_be_asked_for_is_no_failure(code: int) -> None:
     assert run_tap(callcap).ids == callcap.book.ids
 
 
+def test_an_answer_without_a_page_does_not_show_the_call() -> None:
+    """A 404 for the minute of a call is asked about again, and then believed to be another zone."""
+    callcap = callcap_with()
+
+    def nothing(asked: Asked) -> Answer | None:
+        is_other = asked.params.get("search_timezone") == "US/Arizona"
+        return Answer.of({"status": "nothing"}, 404) if is_other else None
+
+    callcap.before_answer = nothing
+    with pytest.raises(FatalAPIError, match="not found at the same instant in another timezone"):
+        check(callcap)
+
+
+def test_where_no_other_zone_is_taken_nothing_is_proven() -> None:
+    """A login that may ask in its own zone only is read, as it was before."""
+    refused = frozenset({"US/Arizona", "US/Hawaii"})
+    callcap = callcap_with(refused_timezones=refused)
+    assert run_tap(callcap).ids == callcap.book.ids
+
+
+def test_a_call_that_cannot_be_read_proves_nothing() -> None:
+    """The next one that can be read is taken, in each of the answers."""
+    callcap = callcap_with(calls=4)
+    at = NOW - DAY / 2
+    ids = sorted(callcap.book.ids)
+    for call_id in ids:
+        callcap.book.edit(call_id, at=at)
+    callcap.switches = Switches(calls_without_id=frozenset(ids[:3]))
+    check(callcap, start_date="2026-02-20")
+
+
+def test_a_new_call_is_passed_over_for_a_settled_one() -> None:
+    """What may be edited at any moment proves nothing."""
+    callcap = callcap_with(calls=4)
+    oldest = min(callcap.book, key=itemgetter("start_datetime"))["call_id"]
+    callcap.book.edit(oldest, at=NOW - 10 * MINUTE)
+    check(callcap, start_date="2026-02-20")
+    assert zones_asked(callcap).count("US/Arizona") == 1
+
+
 def test_a_minute_of_many_pages_proves_nothing() -> None:
     """Where the call may be on another page, it is not missed."""
     callcap = callcap_with(30)
