@@ -79,13 +79,13 @@ class MeltanoProject:
         )
         self.meltano("install", *(plugins or ("tap-callcap", "target-duckdb")))
 
-    def meltano(self, *arguments: str) -> str:
+    def meltano(self, *arguments: str, **environment: str) -> str:
         """Run a Meltano command and return its output.
 
         Raises:
             MeltanoError: If it fails.
         """
-        return self._run(str(self._home / "bin" / "meltano"), *arguments)
+        return self._run(str(self._home / "bin" / "meltano"), *arguments, **environment)
 
     def data_as_of(self) -> datetime:
         """Return the bookmark of the last run, in aware UTC."""

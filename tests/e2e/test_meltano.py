@@ -44,7 +44,7 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
 COLUMN_TYPES = {
     "string": "VARCHAR",
     "date-time": "TIMESTAMP",
-    "integer": "HUGEINT",
+    "integer": "BIGINT",
     "number": "DOUBLE",
     "boolean": "BOOLEAN",
     "object": "JSON",

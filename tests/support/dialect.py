@@ -25,6 +25,8 @@ KEYWORDS = {
     "items",
     "required",
     "contentMediaType",
+    "minimum",  # with these DuckDB has BIGINT columns instead of HUGEINT
+    "maximum",
 }
 TYPES = {"string", "integer", "number", "boolean", "object", "array"}
 NAME = re.compile(r"[a-z_][a-z0-9_]*")

@@ -32,7 +32,7 @@ class DuckDB(Loader):
         "string": "VARCHAR",
         "json": "VARCHAR",
         "date-time": "TIMESTAMP",
-        "integer": "HUGEINT",
+        "integer": "BIGINT",
         "number": "DOUBLE",
         "boolean": "BOOLEAN",
         "object": "JSON",
