@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.api.errors import BadRequestError, GaveUpError
+from tap_callcap.api.errors import GaveUpError
 from tap_callcap.instants import MINUTE, ceil_to_minute, floor_to_minute
-from tap_callcap.sync.pages import KeptChangingError, NotReadError
+from tap_callcap.sync.pages import FAILURES, KeptChangingError, NotReadError
 from tap_callcap.sync.prefetch import FEW_TRIES, PageRequest
 from tap_callcap.sync.proof import AGREEING_PASSES, Agreement, Proof
 from tap_callcap.windows import Window, is_settled
@@ -114,7 +114,7 @@ class MinuteReader:
             except KeptChangingError as error:
                 failure = error
                 break
-            except (BadRequestError, GaveUpError, NotReadError) as error:
+            except FAILURES as error:
                 failure = error if failure is None or asked == window else failure
             else:
                 return total, failure is None
@@ -156,6 +156,8 @@ class MinuteReader:
                 is_ceiling, beyond, agreement = True, count + more, Agreement()
             if requests + count > MOST_REQUESTS and smaller > FEWEST_PASSES:
                 raise KeptChangingError
+            if shown.unreadable:  # what was read beside it proves nothing
+                proof = Proof()
             # Tied calls may be in another order on each page, so that one of them is on none,
             # however often the pages are asked for: so each pass asks for somewhat smaller ones.
             page_size = max(first.returned + 1 - smaller, math.ceil(first.returned / 2), 1)
@@ -164,6 +166,7 @@ class MinuteReader:
             numbers = range(count, 0, -1)
             self._pages.follow(self._plan(window, numbers), page_size, tries)
             shown = yield from self._pass(window, numbers, page_size, proof, to_end=is_ceiling)
+            agreement = agreement if shown.is_complete else Agreement()
             agreement.add(shown.versions, proof.total)
             requests += self._pages.asked - before if agreement.passes == 1 else 0
         else:
@@ -212,7 +215,7 @@ class MinuteReader:
             rows = yield from self._rows.read(window, page)
             shown.versions.update(rows.versions)
             shown.unreadable = shown.unreadable or rows.unreadable
-            shown.last_page = rows.page.last_page
+            shown.last_page = rows.page.stated_last_page
             proof.add(rows.page, page_size, rows.versions)
             if proof.is_whole and not to_end:
                 break

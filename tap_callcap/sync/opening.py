@@ -128,16 +128,21 @@ def _ask_for_window(client: Client, settings: Settings, detail: str, span: Range
             window = Window(span.start, span.start + FIRST_LENGTH)
     elif window.start >= window.end:  # nothing is to be read, but key, zone and clock must be known
         window = Window(span.upper - MINUTE, span.upper)
-    longest = timedelta.max
+    longest, last = timedelta.max, Window(span.upper - MINUTE, span.upper)
     while True:
+        tries = None if window == last else WIDE_TRIES
+        narrow = partial(ask, window, page_size=settings.page_size, tries=tries)
         try:
-            narrow = partial(ask, window, page_size=settings.page_size)
             return replace(in_first_accepted_zone(settings, narrow)[1], longest=longest)
-        except BadRequestError:  # the window may be what is refused
-            window, *rest = cut(window, 2, span.zone)
-            if not rest:
+        except (BadRequestError, GaveUpError) as error:
+            half, *rest = cut(window, 2, span.zone)
+            if rest:  # the window may be what is refused, or too wide
+                longest = half.length if isinstance(error, BadRequestError) else longest
+                window = half
+            elif window == last:
                 raise
-            longest = window.length
+            else:  # its minute may be what fails
+                window = last
 
 
 def _ask_in(  # noqa: PLR0913 - a request

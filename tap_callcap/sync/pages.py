@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tap_callcap.api.errors import BadRequestError
+from tap_callcap.api.errors import BadRequestError, GaveUpError, NoAccessError
 from tap_callcap.api.responses import NothingFound, Page
-from tap_callcap.instants import UTC
+from tap_callcap.instants import MINUTE, UTC
 from tap_callcap.sync.prefetch import PageRequest, Prefetcher
 from tap_callcap.windows import MOST_PAGES, Window
 
@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
     from tap_callcap.sync.prefetch import Fetch
 
-EMPTY_SEARCH_WINDOW = Window(datetime(1990, 6, 1, tzinfo=UTC), datetime(1990, 6, 2, tzinfo=UTC))
+_LONG_AGO = datetime(1990, 6, 1, tzinfo=UTC)
+EMPTY_SEARCH_WINDOW = Window(_LONG_AGO, _LONG_AGO + MINUTE)  # no wider than a search must be
 
 
 class NotReadError(Exception):
     """A window was not read whole, which parts of it, or another request, may be."""
+
+
+FAILURES = (BadRequestError, NoAccessError, GaveUpError, NotReadError)
+"""After which another request may work, unless no request does."""
 
 
 class KeptChangingError(NotReadError):

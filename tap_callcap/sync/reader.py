@@ -11,14 +11,14 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_callcap.api.errors import BadRequestError, GaveUpError
+from tap_callcap.api.errors import BadRequestError
 from tap_callcap.api.responses import Page
 from tap_callcap.sync.minutes import (
     CEILING_STEP,
     MinuteReader,
     UnsettledError,
 )
-from tap_callcap.sync.pages import KeptChangingError, NotReadError
+from tap_callcap.sync.pages import FAILURES, KeptChangingError, NotReadError
 from tap_callcap.sync.proof import Proof, Whole
 from tap_callcap.sync.rows import RowReader
 from tap_callcap.windows import (
@@ -172,7 +172,7 @@ class Reader:
             return total
         try:
             page = self._pages.first(window)
-        except (BadRequestError, GaveUpError, NotReadError) as error:
+        except FAILURES as error:
             is_refused = isinstance(error, BadRequestError)
             self._limit.fail(window.length, halves[0].length, is_refused=is_refused)
             self._pending += reversed(halves)
@@ -182,7 +182,7 @@ class Reader:
         if parts == (window,):
             try:
                 return (yield from self._read_pages(window, page))
-            except (GaveUpError, NotReadError):
+            except FAILURES:
                 parts = halves
         self._pending += reversed(parts)
         return None

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
-from tap_callcap.api.errors import BadRequestError, GaveUpError
 from tap_callcap.api.responses import NothingFound
 from tap_callcap.instants import format_instant
 from tap_callcap.sync.minutes import CEILING_STEP
 from tap_callcap.sync.opening import FirstAnswer, ask_first, prove_zone, range_of, warn_if_empty
-from tap_callcap.sync.pages import NotReadError, Pages
+from tap_callcap.sync.pages import FAILURES, Pages
 from tap_callcap.sync.proof import Whole
 from tap_callcap.sync.reader import Reader
 from tap_callcap.windows import (
@@ -194,7 +193,7 @@ def _beginning(pages: Pages, span: Range, total: int, most: int) -> Window:
         earlier = Window(window.start, last.start)
         try:
             count = pages.first(earlier).total_records
-        except (BadRequestError, GaveUpError, NotReadError):
+        except FAILURES:
             return Window(window.start, min(window.start + FIRST_LENGTH, window.end))
         if count:
             window, total, parts = earlier, count, 2

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 
 import pytest
 
 from support.histories import (
+    ODD,
     History,
     live_through,
+    odd_history,
     random_history,
     read_forward,
     read_with_tap,
@@ -24,6 +27,14 @@ def test_no_history_loses_a_call(tens: int) -> None:
     """Edits between any two requests, unstable ties, kills: the newest version of each arrives."""
     for seed in range(10 * tens, 10 * tens + 10):
         _live(random_history(seed))
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_no_odd_server_makes_it_lose_a_call_in_silence_or_stand_still(kind: str) -> None:
+    """Alone and with others: all that is shown arrives once the named gaps are accepted."""
+    seed = 1_000 * ODD.index(kind)
+    _live(odd_history(seed, kind))
+    _live(odd_history(seed + 1, kind, Random(seed).choice(ODD)))
 
 
 @pytest.mark.parametrize("concurrency", [4, 16])
@@ -102,6 +113,6 @@ def test_a_minute_with_thousands_of_calls_arrives() -> None:
 
 def _live(history: History) -> None:
     *_, ended_well = live_through(history, read_with_tap)
-    assert ended_well, f"seed {history.seed}: the last, quiet run failed"
+    assert ended_well, f"seed {history.seed}: the last, quiet run failed: {history.failures[-1:]}"
     assert history.lost() == [], f"seed {history.seed}"
     assert history.stale() == [], f"seed {history.seed}"
