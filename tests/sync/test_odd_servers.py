@@ -11,7 +11,7 @@ import pytest
 from singer_sdk.exceptions import FatalAPIError
 
 from support.histories import BEGINNING
-from support.running import Run, bookmark_of, run_tap
+from support.running import Run, bookmark_of, run_tap, state_at
 from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
 
 NOW = BEGINNING
@@ -61,7 +61,7 @@ def test_an_api_that_filters_by_other_times_than_it_shows_is_refused(zone: str) 
     """The run says so after a few requests, and what was asked and shown, to the minute."""
     callcap = callcap_with(Switches(filter_timezone=zone))
     with pytest.raises(FatalAPIError, match="filters by other times than it shows") as caught:
-        run_tap(callcap, start_date="2026-02-25T00:00:00Z", end_date="2026-02-27T00:00:00Z")
+        run_tap(callcap, state=state_at("2026-02-25T00:00:00Z"), end_date="2026-02-27T00:00:00Z")
     assert len(callcap.requests) < 12
     assert re.search(
         r"in timezone UTC, and showed one modified at [-0-9]{10} \d\d:\d\d UTC", str(caught.value)
