@@ -256,6 +256,21 @@ def test_a_fresh_connection_that_is_closed_is_a_failure(act: Act) -> None:
     assert client.requests == 2
 
 
+def test_a_connection_made_anew_is_a_fresh_one() -> None:
+    """One whose end was seen in time is opened again, and what then fails is a failure."""
+
+    def good_and_gone(connection: Connection, seen: Seen) -> bool:
+        good()(connection, seen)
+        return False
+
+    with FaultServer(good_and_gone, silence) as server:
+        client = client_of(server)
+        page_of(client)
+        server.wait_for_ends()
+        assert "the connection broke (RemoteDisconnected)" in failure_of(client)
+    assert len(server.seen) == 2
+
+
 @pytest.mark.usefixtures("fast")
 def test_a_kept_connection_that_is_closed_late_is_a_failure(
     monkeypatch: pytest.MonkeyPatch,

@@ -324,6 +324,11 @@ class FaultServer:
         self._start(self._accept)
         return self
 
+    def wait_for_ends(self) -> None:
+        """Wait until the connections that came so far have ended."""
+        for thread in self._threads[1:]:
+            thread.join(timeout=5)
+
     def vanish(self) -> bool:
         """Be gone: nobody listens any more; an act's word that its connection ends."""
         with contextlib.suppress(OSError):
