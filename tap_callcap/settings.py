@@ -11,7 +11,7 @@ from singer_sdk import typing as th
 
 from tap_callcap.api.client import Client
 from tap_callcap.api.filters import Filters, filters_schema
-from tap_callcap.instants import UTC, UnreadableError, parse_instant, zone_of
+from tap_callcap.instants import UTC, UnreadableError, floor_to_minute, parse_instant, zone_of
 from tap_callcap.records.hashing import Hashing
 from tap_callcap.windows import Window
 
@@ -300,7 +300,7 @@ def gap_of(text: str) -> Window:
     """
     start, _, end = text.partition("/")
     gap = Window(parse_instant(start, UTC), parse_instant(end, UTC))
-    if gap.start < gap.end and not gap.start.second and not gap.end.second:
+    if gap.start < gap.end and all(at == floor_to_minute(at) for at in (gap.start, gap.end)):
         return gap
     msg = "not a stretch of whole minutes"
     raise UnreadableError(msg)

@@ -99,6 +99,14 @@ def test_settings_are_typed() -> None:
     assert typed.hashing == Hashing(frozenset({"caller.name", "summaries[].text"}), "key")
 
 
+def test_accepted_gaps_are_stretches_of_minutes() -> None:
+    """In the form in which a failed run names them."""
+    typed = settings_of(accepted_gaps=["2026-10-14T18:47Z/2026-10-14T18:48Z"])
+    assert [str(gap) for gap in typed.accepted_gaps] == [
+        "calls modified from 2026-10-14 18:47 to 2026-10-14 18:48 UTC"
+    ]
+
+
 def test_call_ids_are_read_once_whatever_the_filters_say() -> None:
     """Ids that are given twice count once, and no filter counts beside them."""
     typed = settings_of(call_ids=["2_b", "1_a", "2_b"], filters={"search_action": "missed"})
@@ -134,6 +142,7 @@ def test_null_is_not_set() -> None:
     assert settings_of(user_agent="") == settings_of()
 
 
+GAP_PROBLEM = "must be from/to in whole minutes, such as 2026-10-14T18:47Z/2026-10-14T18:48Z"
 WRONG: list[tuple[str, object, str]] = [
     ("api_key", "", "must not be empty"),
     ("api_key", None, "must be of type string"),
@@ -292,6 +301,19 @@ WRONG: list[tuple[str, object, str]] = [
         "call_ids",
         "canary,canary",
         'must be of type array, as JSON: such as ["987654_23_11_19_2012_17:07:29_12"]',
+    ),
+    *(
+        ("accepted_gaps", [gap], GAP_PROBLEM)
+        for gap in (
+            "",
+            "canary",
+            "2026-10-14T18:47Z",
+            "2026-10-14T18:47Z/",
+            "2026-10-14T18:47Z/2026-10-14T18:47Z",
+            "2026-10-14T18:48Z/2026-10-14T18:47Z",
+            "2026-10-14T18:47:01Z/2026-10-14T18:49Z",
+            "2026-10-14T18:47Z/2026-10-14T18:48:00.5Z",
+        )
     ),
     *(
         ("call_ids", call_ids, "must be ids of calls, such as 987654_23_11_19_2012_17:07:29_12")

@@ -41,6 +41,7 @@ class Proof:
         self._last_pages: dict[tuple[int, int], int] = {}  # by the size of pages, and the total
         self._smallest_totals: dict[str, int] = {}  # by id, of the answers that show it
         self._has_snapshot = False
+        self._is_miscounted = False  # a page shows calls that the total does not count
 
     @property
     def ids(self) -> AbstractSet[str]:
@@ -63,12 +64,13 @@ class Proof:
         for call_id, _ in versions:
             self._smallest_totals[call_id] = min(total, self._smallest_totals.get(call_id, total))
         self._has_snapshot |= page.is_snapshot
+        self._is_miscounted |= (page.number - 1) * page_size + page.returned > total
 
     @property
     def is_whole(self) -> bool:
         """Whether no call is missing."""
-        if self._has_snapshot:
-            return True
+        if self._has_snapshot or self._is_miscounted:
+            return self._has_snapshot
         counts = Counter(self._smallest_totals.values())
         totals = sorted({total for _, total in self._last_pages})
         ids = accumulate(counts[total] for total in totals)

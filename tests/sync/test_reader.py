@@ -81,6 +81,14 @@ def test_a_set_that_shrinks_still_proves_itself() -> None:
     assert proof.is_whole, "all of the four were seen since there were four"
 
 
+def test_a_page_that_shows_calls_beyond_the_count_spoils_the_proof() -> None:
+    """One call that is not counted could make up for another that was missed."""
+    proof = Proof()
+    proof.add(page_of("a", "b", total=3, last_page=2), 2, versions_of("a", "b"))
+    proof.add(page_of("b", "u", total=3, number=2, last_page=2), 2, versions_of("b", "u"))
+    assert not proof.is_whole
+
+
 def test_a_set_that_grows_begins_a_new_proof() -> None:
     """Within a pass answers may come in another order; after it, more calls have come in."""
     proof = Proof()
