@@ -36,8 +36,6 @@ def check_stream_maps(maps: Mapping[str, Any], streams: Sequence[CallcapStream])
         ConfigurationError: If one does not: what a map was to remove would go out.
     """
     for key, definition in maps.items():
-        if key == "__else__":
-            continue
         options = definition if isinstance(definition, dict) else {}
         source = options.get("__source__", key)
         found = [stream for stream in streams if fnmatch(stream.name, str(source))]

@@ -120,6 +120,16 @@ def test_parquet_holds_every_call(tmp_path: Path) -> None:
         assert metadata.row_group(0).column(0).compression == kinds[compression]
 
 
+def test_a_root_may_be_a_path(tmp_path: Path) -> None:
+    """As well as a URL; a filter may leave a stream map without records."""
+    config = config_of(tmp_path, storage__root=str(tmp_path / "calls"))
+    maps = {"calls": {"__filter__": "call_id == ''"}, "talks": {"__source__": "calls"}}
+    run = run_tap(callcap(), batch_config=config, stream_maps=maps)
+    batches = [line for line in run.messages if line["type"] == "BATCH"]
+    assert {line["stream"] for line in batches} == {"talks"}
+    assert {path.as_uri() for path in files_in(tmp_path)} == set(manifests_of(run))
+
+
 def test_batches_go_to_any_storage(tmp_path: Path) -> None:
     """Such as one in memory, which stands for a bucket."""
     run = run_tap(callcap(), batch_config=config_of(tmp_path, storage__root="memory://calls"))

@@ -176,6 +176,10 @@ CATALOGS: dict[str, tuple[Any, str]] = {
         with_property("dtmf", {"type": ["null", "object"]}),
         f"{PROPERTY_AT} (Object missing required field `properties`)",
     ),
+    "object of nothing": (
+        with_property("dtmf", {"type": ["null", "object"], "properties": {}}),
+        f"{PROPERTY_AT} (It has no properties)",
+    ),
     "array without items": (
         with_property("dtmf", {"type": "array"}),
         f"{PROPERTY_AT} (Object missing required field `items`)",

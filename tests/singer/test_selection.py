@@ -371,7 +371,10 @@ def test_demographics_come_beside_a_wildcard_as_automatic() -> None:
         (["*.*"], {"calls"}),
         (["calls.*"], {"calls"}),
         (["calls.*", "accounts.*"], {"calls", "accounts"}),
-        (["calls.*", "accounts.*", "csrs.*", "!calls.demographics"], set(STREAMS)),
+        (
+            ["calls.*", "accounts.*", "csrs.*", "!calls.demographics"],
+            {"accounts", "calls", "csrs"},
+        ),
         (["accounts.*", "csrs"], {"accounts", "csrs"}),
         (["csrs.name"], {"csrs"}),
     ],
@@ -384,7 +387,7 @@ def test_other_streams_come_only_where_they_are_asked_for(
     reading = Reading(selected_by_meltano(*select))
     assert reading.schemas.keys() == streams
     lines = [line for line in caplog.messages if "only by a wildcard over everything" in line]
-    assert len(lines) == (2 if select == ["*.*"] else 0)
+    assert len(lines) == (len(STREAMS) - 1 if select == ["*.*"] else 0)
     if "csrs" not in streams:
         assert not [path for path in reading.paths if "csr" in path]
 
