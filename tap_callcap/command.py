@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-callcap")
 
 
-def run(command_of: Callable[[], click.Command] = TapCallcap.get_singer_command) -> NoReturn:
-    """Run a command; where it fails, log one line and exit."""
+def run(command_of: Callable[[click.Command], click.Command] | None = None) -> NoReturn:
+    """Run the tap's command, or what is made of it; where it fails, log one line and exit."""
     with suppress(ConfigurationError, OSError):  # an error only where settings are read from it
         if level := read_dotenv().get(LOG_LEVEL):
             os.environ.setdefault(LOG_LEVEL, level)
     try:
-        _ = TapCallcap.cli  # sets up logging
-        command = command_of()
+        command = TapCallcap.cli
     except Exception as error:  # noqa: BLE001 - a log config can fail in any way
         redact_logs([])
         _fail("Logging cannot be set up: check TAP_CALLCAP_LOGLEVEL, SINGER_SDK_LOG_CONFIG", error)
     logger.disabled = False  # a log config that does not name this logger disables it
     redact_logs([])
+    if command_of is not None:
+        command = command_of(command)
     if sys.stdout is None:
         _fail("Standard output is closed: connect it to a target or to a file")
     try:

@@ -30,11 +30,9 @@ def examine(config: _ConfigInput, *, as_json_object: bool) -> None:
     click.echo((as_json if as_json_object else as_table)(rows, facts))
 
 
-def command() -> click.Command:
-    """The command, which takes its config as the tap does."""
-    (config,) = (
-        param for param in TapCallcap.get_singer_command().params if param.name == "config"
-    )
+def command(of_tap: click.Command) -> click.Command:
+    """The command, which takes its config as that of the tap does."""
+    (config,) = (param for param in of_tap.params if param.name == "config")
     as_object = click.Option(
         ["--json", "as_json_object"], is_flag=True, help="Print one JSON object, not a table."
     )

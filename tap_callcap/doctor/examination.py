@@ -31,6 +31,7 @@ TRIES = 3  # of each request
 LONGEST_RETRY = timedelta(seconds=30)  # of each request, if the settings allow that much
 HOUR = timedelta(hours=1)
 DAY = 24 * HOUR
+MOST_FAILED = 8  # requests in a row
 SETTLED = 2 * HOUR  # a call that was not modified for so long will hardly be so now
 RANGES = (None, 360 * DAY, 28 * DAY, 6 * DAY, DAY / 2)  # to search over; None is all
 EVERYTHING = ",".join(("all", *NOT_IN_ALL))
@@ -132,6 +133,7 @@ class Examination:
         self.settings = settings
         self.now = now()
         self.skews: list[timedelta | None] = []
+        self._failed = 0  # requests in a row
         self._asked: dict[tuple[str, ...], Answer | Exception] = {}
 
     def ask(self, path: str, params: Mapping[str, str], *, again: str = "") -> Answer:
@@ -139,13 +141,19 @@ class Examination:
 
         Raises:
             FatalAPIError: If no try was answered.
+            NotKnownError: If too many requests before it failed: the API is out of order.
         """
         key = (again, path, *(f"{name}={text}" for name, text in sorted(params.items())))
         if key not in self._asked:
+            if self._failed >= MOST_FAILED:
+                msg = f"not asked, since {MOST_FAILED} requests in a row failed"
+                raise NotKnownError(msg)
             try:
                 self._asked[key] = self._answer(path, params)
+                self._failed = 0
             except FatalAPIError as error:
                 self._asked[key] = error
+                self._failed += 1
         answer = self._asked[key]
         if isinstance(answer, Exception):
             raise answer

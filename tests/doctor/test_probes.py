@@ -711,3 +711,17 @@ def test_without_a_call_of_a_whole_minute_the_end_is_known_in_part(calls: list[C
     others = [call for call in calls if call["last_modified"].second]
     rows = examined(callcap_of(others, end_minute="excludes"))
     assert rows["end_minute"].seen == "not included, at least after its first second"
+
+
+def test_an_api_that_fails_is_soon_left_alone(calls: list[Call]) -> None:
+    """After some requests in a row that failed, nothing more is asked."""
+
+    def answer(_: Asked) -> Answer | None:
+        is_later = len(callcap.requests) > 8
+        return Answer.of({"status": "error"}, 500) if is_later else None
+
+    callcap = _answering(callcap_of(calls), answer)
+    rows = examined(callcap)
+    assert len(callcap.requests) <= 9 + 8 * 3 + 3 * 3  # some of them in flight together
+    assert rows["minors"].seen == "not asked, since 8 requests in a row failed"
+    assert rows["zones"].is_known
