@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import signal
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -28,10 +29,11 @@ SAFE = re.compile(r"[a-z ]{1,24}|[A-Z]?[a-z]{1,12}", re.ASCII)  # words that the
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
+def _as_it_was() -> Iterator[None]:
     """Put back what the command changes for its process."""
     hook, handlers = sys.excepthook, list(logging.getLogger().handlers)
     filters = [(each, list(each.filters)) for each in handlers]
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     sys.excepthook = hook
     logging.captureWarnings(capture=False)
@@ -39,6 +41,8 @@ def _logging_as_it_was() -> Iterator[None]:
     logging.raiseExceptions = True
     for each, before in filters:
         each.filters = before
+    for number, handler in signals.items():
+        signal.signal(number, handler)
 
 
 def book_of(count: int) -> CallBook:
