@@ -6,7 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tap_callcap.api.client import ACCOUNTS_PATH, CALLS_PATH, CSRS_PATH
-from tap_callcap.doctor.examination import EVERYTHING, SECTIONS, Finding, NotKnownError
+from tap_callcap.doctor.answers import Finding, NotKnownError
+from tap_callcap.doctor.examination import EVERYTHING, SECTIONS
 from tap_callcap.doctor.names import outline, unknown_fields
 from tap_callcap.records.schema import load_schema
 from tap_callcap.redaction import redact_logs
@@ -14,7 +15,8 @@ from tap_callcap.redaction import redact_logs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tap_callcap.doctor.examination import Answer, Examination
+    from tap_callcap.doctor.answers import Answer
+    from tap_callcap.doctor.examination import Examination
     from tap_callcap.records.json import JSON
 
 MINORS_PATH = "/get/callsurance/minors/"

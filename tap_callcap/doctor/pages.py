@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tap_callcap.api.errors import GaveUpError
-from tap_callcap.doctor.examination import EVERYTHING, HOUR, Finding, NotKnownError, minutes
+from tap_callcap.doctor.answers import Finding, NotKnownError
+from tap_callcap.doctor.examination import EVERYTHING, HOUR, minutes
 from tap_callcap.instants import UTC
 from tap_callcap.sync.pages import EMPTY_SEARCH_WINDOW
 from tap_callcap.windows import MOST_PAGES
 
 if TYPE_CHECKING:
-    from tap_callcap.doctor.examination import Answer, Examination
+    from tap_callcap.doctor.answers import Answer
+    from tap_callcap.doctor.examination import Examination
     from tap_callcap.records.json import JSON
 
 MAXIMUM = 1000  # calls a page, as documented

@@ -10,7 +10,7 @@ from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.api.errors import GaveUpError
 from tap_callcap.doctor import content, pages, times
-from tap_callcap.doctor.examination import Finding, NotKnownError
+from tap_callcap.doctor.answers import Finding, NotKnownError
 from tap_callcap.doctor.report import Row
 from tap_callcap.redaction import one_line
 

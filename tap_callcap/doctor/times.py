@@ -5,15 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tap_callcap.doctor.examination import (
-    DAY,
-    HOUR,
-    ZONES,
-    Finding,
-    NotKnownError,
-    in_days,
-    minutes,
-)
+from tap_callcap.doctor.answers import Finding, NotKnownError
+from tap_callcap.doctor.examination import DAY, HOUR, ZONES, in_days, minutes
 from tap_callcap.instants import (
     MINUTE,
     UTC,
@@ -27,7 +20,8 @@ from tap_callcap.instants import (
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from tap_callcap.doctor.examination import Answer, Examination, Known
+    from tap_callcap.doctor.answers import Answer
+    from tap_callcap.doctor.examination import Examination, Known
 
 FEW = 5  # calls; fewer in a repeated hour tell nothing
 ARIZONA, CENTRAL = ZONES[1:]

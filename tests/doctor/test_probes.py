@@ -12,7 +12,7 @@ import pytest
 from singer_sdk.exceptions import FatalAPIError
 
 from support.examined import AUTUMN, NOW, account_calls, callcap_of, examined
-from tap_callcap.doctor.examination import Answer as Examined
+from tap_callcap.doctor.answers import Answer as Examined
 from tap_callcap.doctor.probes import QUESTIONS
 from tap_callcap.sandbox import Answer, Call, CallBook, Callcap
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tap_callcap.doctor.examination import Answer
+from tap_callcap.doctor.answers import Answer
 from tap_callcap.doctor.pages import seconds_by_size, seconds_in_flight
 
 
