@@ -468,9 +468,9 @@ ODD = (
 """The switches for servers that contradict the documentation, as far as a run can cope."""
 
 
-def odd_history(seed: int, *kinds: str) -> History:
+def odd_history(seed: int, *kinds: str, **overrides: Any) -> History:
     """A history whose server also has odd switches: these kinds, or one to three of them."""
-    history = random_history(seed)
+    history = random_history(seed, **overrides)
     rng = Random(f"odd {seed}")
     switches = history.switches
     for kind in kinds or rng.sample(ODD, rng.choice([1, 1, 2, 3])):
