@@ -378,7 +378,7 @@ def test_demographics_come_beside_a_wildcard_as_automatic() -> None:
         (["accounts.*", "csrs"], {"accounts", "csrs"}),
         (["csrs.name"], {"csrs"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(sorted(value)),
 )
 def test_other_streams_come_only_where_they_are_asked_for(
     select: list[str], streams: set[str], caplog: pytest.LogCaptureFixture
