@@ -210,10 +210,10 @@ def test_a_proxy_with_a_password_is_silent(tmp_path: Path) -> None:
         server,
         tmp_path,
         environment={"HTTPS_PROXY": proxy},
-        api_url="https://127.0.0.1:9/v2",
+        api_url="https://callcap.invalid/v2",
     )
     assert run.code == 1
-    assert "the connection to the proxy broke" in run.log
+    assert "the proxy" in run.log
     assert_silent(run)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import click
 
@@ -15,11 +15,15 @@ from tap_callcap.doctor.report import about, as_json, as_table
 from tap_callcap.settings import Settings, client_of
 from tap_callcap.tap import TapCallcap
 
-if TYPE_CHECKING:
-    from singer_sdk.plugin_base import _ConfigInput
+
+class GivenConfig(Protocol):
+    """What the tap's option --config returns."""
+
+    config: dict[str, Any]
+    parse_env: bool
 
 
-def examine(config: _ConfigInput, *, as_json_object: bool) -> None:
+def examine(config: GivenConfig, *, as_json_object: bool) -> None:
     """Ask Callcap what its documentation leaves open, and print the answers."""
     tap = TapCallcap(config=config.config, parse_env_config=config.parse_env)
     settings = Settings.from_config(tap.config)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from support.fault_server import Act
 
-AMIDST = 20  # requests that are answered well before a fault
+AMIDST = 45  # requests that are answered well before a fault
 PATIENCE = 0.15  # seconds, for faults that take all there is
 
 
@@ -55,7 +55,7 @@ LASTING: dict[str, Act] = {
 """What another try does not mend."""
 
 
-def account(calls: int = 60) -> Callcap:
+def account(calls: int = 120) -> Callcap:
     """A quiet account full of canaries, the same each time."""
     start = BEGINNING - timedelta(days=90)
     book = CallBook(made_up_calls(calls, seed=8, start=start, end=BEGINNING))
