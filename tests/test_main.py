@@ -302,6 +302,7 @@ def test_a_wrong_file_is_one_line(
 )
 def test_a_signal_leaves_with_its_code(number: int, code: int, writer: Any) -> None:
     """SIGTERM ends with 143, SIGINT with 130, SIGHUP with 129; from then on all are ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as if not started by nohup
     TapCallcap(config={"api_key": "key"}, message_writer=writer)
     with pytest.raises(SystemExit) as exit_:
         signal.raise_signal(number)
