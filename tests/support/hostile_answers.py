@@ -127,7 +127,7 @@ def with_notes(text: str) -> Callable[[Record], Record]:
 
 NOT_JSON = "the answer is no JSON object"
 TOO_LARGE = "the answer is larger than 64 MiB: lower page_size"
-CANNOT_BE_READ = "cannot be read: "
+CANNOT_BE_READ = "Could not read all calls modified from 2025-12-03 16:37 to 2025-12-03 16:38 UTC: "
 
 HOSTILE: dict[str, Hostile] = {
     "a byte order mark": Hostile(body(lambda text: b"\xef\xbb\xbf" + text)),
