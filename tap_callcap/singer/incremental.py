@@ -42,7 +42,7 @@ class IncrementalStream(CallcapStream):
 
     def log_early_end(self) -> None:
         """Say what a run has done that did not end well."""
-        if self._progress is not None:
+        if self._progress is not None and self.bookmark.is_instant:
             self._progress.close(self.bookmark.text, is_done=False)
 
     def get_chunks(self) -> Iterable[Sequence[Record]]:

@@ -57,6 +57,15 @@ class Bookmark:
         return max(instant, ALL_HISTORY)
 
     @property
+    def is_instant(self) -> bool:
+        """Whether `instant` can be read, so that the text may be shown."""
+        try:
+            _ = self.instant
+        except FatalAPIError:
+            return False
+        return True
+
+    @property
     def read_until(self) -> datetime | None:
         """Up to where calls were read for sure: the bookmark, unless a wrong clock moved it."""
         certain = self._state.get("certain_until")
