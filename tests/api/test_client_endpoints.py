@@ -128,12 +128,12 @@ def test_rows_that_are_no_list_are_not_believed() -> None:
 
 
 def test_accounts_are_asked_for_level_by_level() -> None:
-    """Without an account the topmost, else those below it; nothing found there is nothing there."""
+    """Without an account the topmost, else those below it; nothing found there is told apart from an empty list."""
     top = [{"account_type": "corporate", "account_id": 1}]
     with FaultServer(ok(children=top), ok(children=[]), NOT_FOUND, ok()) as server:
         client = client_of(server)
         assert client.accounts_below(None) == top
-        assert [client.accounts_below(("corporate", "1")) for _ in range(3)] == [[], [], []]
+        assert [client.accounts_below(("corporate", "1")) for _ in range(3)] == [[], None, None]
         queries = [seen.query for seen in server.seen]
         assert {seen.path for seen in server.seen} == {"/v2/get/accounts/"}
     assert queries == [{}, *[{"account_type": "corporate", "account_id": "1"}] * 3]
