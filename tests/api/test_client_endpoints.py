@@ -128,7 +128,7 @@ def test_rows_that_are_no_list_are_not_believed() -> None:
 
 
 def test_accounts_are_asked_for_level_by_level() -> None:
-    """Without an account the topmost, else those below it; nothing found there is told apart from an empty list."""
+    """Without an account the topmost, else those below it; none where there is no list."""
     top = [{"account_type": "corporate", "account_id": 1}]
     with FaultServer(ok(children=top), ok(children=[]), NOT_FOUND, ok()) as server:
         client = client_of(server)
