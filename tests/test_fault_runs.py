@@ -64,7 +64,8 @@ def test_a_fault_for_ever_ends_at_a_checkpoint(
     assert len(ended.error.splitlines()) == 1
     given_up = re.findall(r"Gave up at try \d+ after (\d+) s: retry_minutes", ended.error)
     assert bool(given_up) == (name in TRANSIENT)
-    assert all(int(seconds) <= 12 for seconds in given_up)
+    # The budget, and the longest pause of the rate limiter, which 503s have slowed.
+    assert all(int(seconds) <= 12 + 10 for seconds in given_up)
     assert "2025-12-30" < bookmark_of(ended.run.state) < "2026-03-03"
     assert found_in(ended.error + caplog.text) == []
     assert ended.run.ids < callcap.book.ids
