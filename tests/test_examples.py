@@ -110,10 +110,10 @@ def test_a_signal_to_load_reaches_the_tap_alone(
 ) -> None:
     """The tap ends after a STATE, the target loads the rest, and the bookmark is kept."""
     started: Queue[Any] = Queue()
-    with sandbox_of(90) as sandbox:
+    with sandbox_of(300) as sandbox:
 
         def stop(_: object) -> None:
-            if len(sandbox.callcap.requests) == 12:
+            if len(sandbox.callcap.requests) == 60:  # after the first window
                 process = started.get()
                 whom(process.pid, signal.SIGTERM)
                 whom(process.pid, signal.SIGTERM)
