@@ -14,6 +14,8 @@ import pytest
 
 from support.histories import BEGINNING, History, live_through, random_history, read_with_tap
 from support.running import bookmark_of, expected_record, run_command, run_tap, state_at
+from support.selecting import selected_by_meltano
+from tap_callcap.records.schema import load_schema
 from tap_callcap.sandbox import Answer, Asked, CallBook, Callcap, Sandbox, Switches, made_up_calls
 from tap_callcap.sandbox.switch_texts import switch_values
 
@@ -231,7 +233,49 @@ def test_promise_7_silent_about_people(ending: str, tmp_path: Path) -> None:
         assert canary not in run.log
 
 
-def test_promise_8_says_what_it_does_not_promise() -> None:
+BATCH = {
+    "encoding": {"format": "jsonl", "compression": "gzip"},
+    "storage": {"root": "file:///tmp/batches"},
+}
+NOT_AS_ASKED: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
+    "a setting": ({"batch_config": {**BATCH, "batch_size": 0}}, {}, "batch_config.batch_size"),
+    "a name in a map": ({"stream_maps": {"calls": {"callr": None}}}, {}, "callr"),
+    "a hashed field": ({"hash_fields": ["callr"], "hash_key": "k" * 32}, {}, "callr"),
+    "a filter": ({"filters": {"search_campain": 1}}, {}, "search_campain"),
+    "a variable's value": ({}, {"TAP_CALLCAP_PAGE_SIZE": "many"}, "page_size"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_AS_ASKED)
+def test_promise_8_as_asked_or_said(case: str, tmp_path: Path) -> None:
+    """What cannot be done as asked is one line that names it, before any request."""
+    settings, environment, name = NOT_AS_ASKED[case]
+    with Sandbox(Callcap(CallBook([]), clock=lambda: NOW)) as sandbox:
+        config = {"api_key": "sandbox", "api_url": sandbox.url, **settings}
+        run = run_command("--config=ENV", folder=tmp_path, config=config, environment=environment)
+        assert sandbox.callcap.requests == []
+    assert run.code == 1
+    assert run.messages == []
+    (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
+    assert name in line
+
+
+def test_promise_8_a_selection_is_what_is_requested(tmp_path: Path) -> None:
+    """A catalog that selects one object has that object whole, and no other section asked for."""
+    book = CallBook(made_up_calls(5, seed=6, start=NOW - timedelta(days=9), end=NOW))
+    with Sandbox(Callcap(book, clock=lambda: NOW)) as sandbox:
+        config = {"api_key": "sandbox", "api_url": sandbox.url}
+        catalog = selected_by_meltano("calls.caller")
+        run = run_command(folder=tmp_path, config=config, catalog=catalog)
+        details = {asked.params.get("detail", "") for asked in sandbox.callcap.requests}
+    assert not any("demographics" in detail or "notes" in detail for detail in details)
+    assert run.schema["properties"]["caller"] == load_schema("calls")["properties"]["caller"]
+    assert {tuple(sorted(record)) for record in run.records} == {
+        ("call_id", "caller", "last_modified")
+    }
+
+
+def test_promise_9_says_what_it_does_not_promise() -> None:
     """A call that is deleted in Callcap stays in the target: no message takes it out."""
     book = CallBook(made_up_calls(5, seed=6, start=NOW - timedelta(days=9), end=NOW))
     callcap = Callcap(book, clock=lambda: NOW + timedelta(hours=1))
