@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 
+from support.direct_client import DirectClient
 from support.fast_time import fast_time
 from support.fault_server import FaultServer, answer, redirect
-from support.histories import DirectClient
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.sandbox.switch_texts import switch_values
 from tap_callcap.singer.incremental import TEST_RETRY_BUDGET

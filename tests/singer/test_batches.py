@@ -16,7 +16,8 @@ import msgspec
 import pytest
 from singer_sdk.exceptions import ConfigurationError
 
-from support.histories import BEGINNING, DirectClient
+from support.direct_client import DirectClient
+from support.histories import BEGINNING
 from support.running import bookmark_of, discovered, lines_of, run_tap
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.singer.writer import BlockWriter

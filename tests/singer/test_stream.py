@@ -17,7 +17,8 @@ from singer_sdk.exceptions import AbortedSyncPausedException
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.encoding import SimpleSingerWriter
 
-from support.histories import BEGINNING, DirectClient
+from support.direct_client import DirectClient
+from support.histories import BEGINNING
 from support.odd_values import breadcrumbs_of
 from support.running import discovered, lines_of, state_at
 from support.seeded import SEEDED

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.histories import BEGINNING, DirectClient
+from support.direct_client import DirectClient
+from support.histories import BEGINNING
 from support.running import bookmark_of, run_tap
 from tap_callcap.api.responses import Page
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls

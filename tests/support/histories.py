@@ -7,56 +7,35 @@ the target has read at the end of a last quiet run is compared with the book.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from singer_sdk.exceptions import FatalAPIError
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 
-from tap_callcap.api.answers import decode_object, header_instant
-from tap_callcap.api.client import Client
-from tap_callcap.api.errors import BadRequestError, GaveUpError, NoAccessError
-from tap_callcap.api.responses import (
-    NothingFound,
-    Page,
-    Response,
-    account_ids,
-    check_zone,
-    read_call,
-    read_page,
-    read_rows,
-)
-from tap_callcap.api.retry import RetryPolicy
-from tap_callcap.api.search import day_params
+from support.direct_client import DirectClient
 from tap_callcap.sandbox import Answer as HttpAnswer
 from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
+from tap_callcap.sandbox.zones import as_stored
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-    from tap_callcap.api.client import Account
-    from tap_callcap.api.filters import Filters
-    from tap_callcap.api.search import Search
-    from tap_callcap.records.json import JSON
-    from tap_callcap.records.shaper import Call
     from tap_callcap.sandbox import Asked
-    from tap_callcap.windows import Window
 
 ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
 UTC = timezone.utc
 GAP = re.compile(r'add "([^"]+)" to the setting accepted_gaps')
-QUIET_RUNS = (
-    12  # at the most, at the end of a history: each accepts the gap that the last one named
-)
+ZONE = re.compile(r"set timezone to (\S+), in which both agree")
+SETTLED = timedelta(hours=5)  # after this, also around a clock change, nothing waits any more
+QUIET_RUNS = 12  # at the most, at the end of a history: each does what the last one advised
 BEGINNING = datetime(2026, 3, 3, 15, 0, tzinfo=UTC)
 Lines = list[dict[str, Any]]
 Reader = Callable[["History", Mapping[str, Any], GenericSingerWriter[Any, Any]], None]
@@ -103,84 +82,6 @@ class KillableWriter(GenericSingerWriter[str, Message]):
 
     def flush(self) -> None:
         """Lines are never kept back."""
-
-
-class DirectClient(Client):
-    """The tap's client without HTTP: the same queries, the same reading of answers.
-
-    `now` is this machine's clock; by default it is right.
-    """
-
-    def __init__(  # without what only HTTP needs
-        self, callcap: Callcap, now: Callable[[], datetime] | None = None
-    ) -> None:
-        self._callcap = callcap
-        self._now = now or callcap.now
-        self._retry_policy = RetryPolicy(timedelta(0), None)  # counts requests, and no retries
-
-    def calls(
-        self,
-        search: Search,
-        window: Window,
-        number: int,
-        *,
-        tries: int | None = None,
-    ) -> Page | NothingFound:
-        """Ask for a page; an answer that is broken or contradicts itself is asked for again."""
-        for _ in range(tries or 8):
-            answer = self._answer("/v2/get/calls/", search.params(window, number))
-            if answer.code >= 500 or (answer.body or {}).get("status") == "error":
-                continue
-            with contextlib.suppress(RetriableAPIError):
-                if answer.code == 200:
-                    check_zone(answer.body, search.zone)
-                return read_page(answer, number, search.page_size)
-        msg = "the answers contradict themselves"
-        raise GaveUpError(msg)
-
-    def accounts(self, *, once: bool = False) -> tuple[str, ...]:  # noqa: ARG002 - it never tries again
-        """Ids of the accounts that the key sees."""
-        answer = self._answer("/v2/get/accounts/", {})
-        if answer.code != 200:
-            msg = "Callcap answered no accounts"
-            raise FatalAPIError(msg)
-        return account_ids(answer.body)
-
-    def call(self, call_id: str, zone: ZoneInfo, detail: str) -> Call | None:
-        """Ask for one call."""
-        params = {"search_timezone": zone.key, "detail": detail}
-        return read_call(self._answer(f"/v2/get/calls/{call_id}/", params), call_id, zone)
-
-    def count_of_day(self, day: date, zone: ZoneInfo, filters: Filters) -> tuple[int, datetime]:
-        """Ask how many calls began on a day."""
-        answer = self._answer("/v2/get/calls/", day_params(day, zone, filters))
-        page = read_page(answer, 1, 1)
-        return (page.total_records if isinstance(page, Page) else 0), page.clock
-
-    def accounts_below(self, account: Account | None) -> list[JSON] | None:
-        """Ask for accounts."""
-        names = ("account_type", "account_id")
-        params = dict(zip(names, account, strict=True)) if account else {}
-        return read_rows(self._answer("/v2/get/accounts/", params), "children")
-
-    def csrs(self) -> list[JSON]:
-        """Ask for call takers."""
-        return read_rows(self._answer("/v2/get/callsurance/csrs/", {}), "csr") or []
-
-    def _answer(self, path: str, params: Mapping[str, str]) -> Response:
-        self._retry_policy.requests += 1
-        answer = self._callcap.answer(path, params, "Bearer sandbox")
-        if answer.status == 400:
-            msg = "Callcap answered 400"
-            raise BadRequestError(msg)
-        if answer.status == 403:
-            msg = "Callcap answered 403"
-            raise NoAccessError(msg)
-        body = decode_object(answer.body, None) or ({"status": "error"} if answer.body else None)
-        server, local = header_instant(answer.headers, "Date"), self._now()
-        if server is None:
-            return Response(answer.status, body, local)
-        return Response(answer.status, body, min(server, local), server - local)
 
 
 @dataclass
@@ -240,7 +141,7 @@ class History:
             return False
         except FatalAPIError as error:
             self.failures.append(str(error))
-            self.accept(str(error))
+            self.follow(str(error))
             return False
         finally:
             self.requests_left = None
@@ -249,15 +150,28 @@ class History:
             self.state = states[-1] if states else self.state
         return True
 
-    def accept(self, failure: str) -> None:
-        """Do what a failed run advises: accept the gap that it names."""
+    def follow(self, failure: str) -> None:
+        """Do what a failed run advises: accept the gap, or set the timezone, that it names."""
         if gap := GAP.search(failure):
             gaps = self.config.get("accepted_gaps", [])
             self.config |= {"accepted_gaps": [*gaps, gap.group(1)]}
+        if zone := ZONE.search(failure):
+            self.config |= {"timezone": zone.group(1)}
+        elif "Set timezone to the zone that Callcap filters in" in failure:
+            self.config |= {"timezone": self.switches.filter_timezone or "UTC"}
+
+    def shown_at(self, call: Mapping[str, Any]) -> datetime:
+        """The `last_modified` that the server shows of a call."""
+        name = self.switches.stored_timezone
+        modified: datetime = call["last_modified"]
+        if name is None:
+            return modified
+        is_second = self.switches.stored_hour == "second"
+        return as_stored(modified, ZoneInfo(name), fold=int(is_second))
 
     def is_accepted(self, call: Mapping[str, Any]) -> bool:
         """Whether a call may be lost, by the accepted gaps."""
-        at = f"{call['last_modified']:%Y-%m-%dT%H:%MZ}"
+        at = f"{self.shown_at(call):%Y-%m-%dT%H:%MZ}"
         gaps = (gap.split("/") for gap in self.config.get("accepted_gaps", []))
         return any(start <= at < end for start, end in gaps)
 
@@ -269,7 +183,7 @@ class History:
             if line["type"] == "RECORD"
         }
         newest = {
-            (call["call_id"], call["last_modified"].strftime("%Y-%m-%dT%H:%M:%SZ"))
+            (call["call_id"], self.shown_at(call).strftime("%Y-%m-%dT%H:%M:%SZ"))
             for call in self.book
             if call["call_id"] not in self.unshown and not self.is_accepted(call)
         }
@@ -286,7 +200,7 @@ class History:
             call["call_id"]
             for call in self.book
             if call["call_id"] not in self.unshown and not self.is_accepted(call)
-            if last[call["call_id"]] != call["last_modified"].strftime("%Y-%m-%dT%H:%M:%SZ")
+            if last[call["call_id"]] != self.shown_at(call).strftime("%Y-%m-%dT%H:%M:%SZ")
         )
 
     def _live(self, asked: Asked) -> HttpAnswer | None:
@@ -421,64 +335,6 @@ def random_history(seed: int, **overrides: Any) -> History:
     )
 
 
-def _odd_switches(history: History, kind: str) -> dict[str, Any]:
-    """The switches of one way to contradict the documentation."""
-    rng, ids = history.rng, sorted(history.book.ids)
-    some = frozenset(rng.sample(ids, min(len(ids), rng.choice([1, 1, 3]))))
-    minute = history.book[rng.choice(ids)]["last_modified"].replace(second=0, microsecond=0)
-    if kind in {"hidden_calls", "broken_calls", "calls_without_id", "calls_without_last_modified"}:
-        history.unshown |= some
-    values: dict[str, Any] = {
-        "broken_minutes": frozenset({minute}),
-        "count_age": timedelta(seconds=rng.choice([20, 90])),
-        "counts": rng.choice(["float", "text", "grouped"]),
-        "date_ahead": timedelta(minutes=rng.choice([15, 300])),
-        "failure": rng.choice(["500", "504", "403", "error_body", "unreadable"]),
-        "hidden_rows": "closed_up",
-        "last_page": "down",
-        "repeats_counted": False,
-        "row_lost_every": rng.choice([2, 5, 20]),
-        "total_cap": rng.choice([20, 50, 100]),
-        "total_of": "page",
-        "wide_search_fails_after": timedelta(days=rng.choice([0.01, 1, 20])),
-    }
-    return {kind: values.get(kind, some)}
-
-
-ODD = (
-    "broken_calls",
-    "broken_minutes",
-    "calls_without_id",
-    "calls_without_last_modified",
-    "count_age",
-    "counts",
-    "date_ahead",
-    "failure",
-    "hidden_calls",
-    "hidden_rows",
-    "last_page",
-    "repeated_calls",
-    "repeats_counted",
-    "row_lost_every",
-    "total_cap",
-    "total_of",
-    "uncounted_calls",
-    "wide_search_fails_after",
-)
-"""The switches for servers that contradict the documentation, as far as a run can cope."""
-
-
-def odd_history(seed: int, *kinds: str, **overrides: Any) -> History:
-    """A history whose server also has odd switches: these kinds, or one to three of them."""
-    history = random_history(seed, **overrides)
-    rng = Random(f"odd {seed}")
-    switches = history.switches
-    for kind in kinds or rng.sample(ODD, rng.choice([1, 1, 2, 3])):
-        switches = replace(switches, **_odd_switches(history, kind))
-    history.callcap.switches = history.switches = switches
-    return history
-
-
 def live_through(history: History, reader: Reader, *, runs: int = 4) -> Iterator[bool]:
     """Run several times while life goes on, then once all is quiet and settled; yields outcomes."""
     for _ in range(runs):
@@ -486,7 +342,7 @@ def live_through(history: History, reader: Reader, *, runs: int = 4) -> Iterator
         gap = timedelta(minutes=history.rng.choice([0.1, 1, 4, 15, 300]))
         history.pass_by(gap, changes=history.rng.choice([0, 1, 10]))
     history.is_quiet = True
-    history.now += timedelta(hours=2)
+    history.now += SETTLED
     for _ in range(QUIET_RUNS):
         ended_well = history.run(reader)
         if ended_well or not history.failures:

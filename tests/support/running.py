@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 import msgspec
 from jsonschema import FormatChecker
 
-from support.histories import DirectClient, KillableWriter
+from support.direct_client import DirectClient
+from support.histories import KillableWriter
 from tap_callcap.records.schema import load_schema
 from tap_callcap.tap import TapCallcap
 

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
+from support.direct_client import DirectClient
 from support.fault_server import FaultServer, answer
-from support.histories import BEGINNING, ENCODER, DirectClient, KillableWriter
+from support.histories import BEGINNING, ENCODER, KillableWriter
 from support.running import Run, discovered, expected_record, run_command, run_tap, state_at
 from tap_callcap.sandbox import (
     VENDOR_EXAMPLE,

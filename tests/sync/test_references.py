@@ -12,7 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from singer_sdk.exceptions import FatalAPIError
 
-from support.histories import BEGINNING, DirectClient, KillableWriter
+from support.direct_client import DirectClient
+from support.histories import BEGINNING, KillableWriter
 from support.running import STREAMS, Run, bookmark_of, catalog_of, run_command, run_tap
 from tap_callcap.api.errors import NoAccessError
 from tap_callcap.records.schema import load_schema

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from random import Random
 
 import pytest
 
 from support.histories import (
-    ODD,
     History,
     live_through,
-    odd_history,
     random_history,
     read_forward,
     read_with_tap,
 )
+from support.odd_histories import ODD, odd_history, odd_kinds
 from tap_callcap.sandbox import Switches
 
 HISTORIES = 200
@@ -29,11 +27,16 @@ def test_no_history_loses_a_call(tens: int) -> None:
         _live(random_history(seed))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ODD if kind != "total_of"])
+@pytest.mark.parametrize("kind", ODD)
 def test_no_odd_server_makes_it_lose_a_call_in_silence_or_stand_still(kind: str) -> None:
-    """Two kinds at once: all that is shown arrives once the named gaps are accepted."""
-    seed = 1_000 * ODD.index(kind)
-    _live(odd_history(seed, kind, Random(seed).choice(ODD), calls=20))
+    """All that the server shows arrives, once what the failed runs advise is done."""
+    _live(odd_history(1_000 * list(ODD).index(kind), kind, calls=20))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_odd_servers_of_several_kinds_do(seed: int) -> None:
+    """The same, where a server is odd in two or three ways."""
+    _live(odd_history(seed, *odd_kinds(seed), calls=20))
 
 
 @pytest.mark.parametrize("concurrency", [4, 16])

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
-from support.histories import BEGINNING, DirectClient
+from support.direct_client import DirectClient
+from support.histories import BEGINNING
 from support.running import bookmark_of, run_tap, state_at
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
 from tap_callcap.streams import CallsStream
