@@ -11,6 +11,7 @@ import pytest
 from support.histories import BEGINNING
 from support.running import run_tap
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
+from tap_callcap.sync.rows import RowReader
 
 if TYPE_CHECKING:
     from tap_callcap.sandbox import Asked
@@ -101,3 +102,24 @@ def test_a_resumed_backfill_goes_on_by_the_density_of_the_rest() -> None:
     assert (
         len(callcap.requests) <= 1.2 * math.ceil(len(rest.records) / 10) + 1
     )  # a look beyond a last page that is full
+
+
+@pytest.mark.parametrize("days", [3, 1800])
+def test_what_is_remembered_does_not_grow_with_the_calls(
+    days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions that were seen are forgotten with their window, without a `start_date` too."""
+    most = {}
+    for calls in (500, 4000):
+        remembered = []
+
+        def forget(rows: RowReader, end: str, remembered: list[int] = remembered) -> None:
+            remembered.append(len(rows._seen))  # noqa: SLF001 - nothing else tells it
+            forget_before(rows, end)
+
+        forget_before = RowReader.forget_before
+        with monkeypatch.context() as patched:
+            patched.setattr(RowReader, "forget_before", forget)
+            assert len(run_tap(callcap_with(calls, days=days), page_size=10).records) == calls
+        most[calls] = max(remembered)
+    assert most[4000] <= 2 * most[500] < 500
