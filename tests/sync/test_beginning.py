@@ -109,17 +109,17 @@ def test_what_is_remembered_does_not_grow_with_the_calls(
     days: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Versions that were seen are forgotten with their window, without a `start_date` too."""
+    remembered: list[int] = []
+    forget_before = RowReader.forget_before
+
+    def forget(rows: RowReader, end: str) -> None:
+        remembered.append(len(rows._seen))  # noqa: SLF001 - nothing else tells it
+        forget_before(rows, end)
+
+    monkeypatch.setattr(RowReader, "forget_before", forget)
     most = {}
     for calls in (500, 4000):
-        remembered = []
-
-        def forget(rows: RowReader, end: str, remembered: list[int] = remembered) -> None:
-            remembered.append(len(rows._seen))  # noqa: SLF001 - nothing else tells it
-            forget_before(rows, end)
-
-        forget_before = RowReader.forget_before
-        with monkeypatch.context() as patched:
-            patched.setattr(RowReader, "forget_before", forget)
-            assert len(run_tap(callcap_with(calls, days=days), page_size=10).records) == calls
+        remembered.clear()
+        assert len(run_tap(callcap_with(calls, days=days), page_size=10).records) == calls
         most[calls] = max(remembered)
     assert most[4000] <= 2 * most[500] < 500
