@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 
 from support.direct_client import DirectClient
@@ -19,6 +20,8 @@ from tap_callcap.streams import CallsStream
 from tap_callcap.tap import TapCallcap
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tap_callcap.sandbox import Asked
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
@@ -151,3 +154,20 @@ def test_only_the_accounts_tell_a_wrong_address_from_an_empty_account() -> None:
     callcap.before_answer = no_accounts
     with pytest.raises(FatalAPIError):
         checked(callcap)
+
+
+def test_a_tap_for_discovery_checks_no_names_in_maps() -> None:
+    """It has no catalog yet by which to judge them, as the SDK makes it."""
+    tap = TapCallcap(
+        config={"api_key": "sandbox", "stream_maps": {"callz": {}}}, setup_mapper=False
+    )
+    assert "calls" in tap.streams
+
+
+def test_the_schemas_alone_need_no_request(tmp_path: Path) -> None:
+    """`--test=schema` writes SCHEMA messages of an account that cannot be reached."""
+    file = tmp_path / "config.json"
+    file.write_text('{"api_key": "key", "api_url": "http://127.0.0.1:9/v2"}', encoding="utf-8")
+    found = CliRunner().invoke(TapCallcap.cli, [f"--config={file}", "--test=schema"])
+    assert found.exit_code == 0, found.output
+    assert '"type":"SCHEMA","stream":"calls"' in found.output

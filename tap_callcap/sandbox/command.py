@@ -17,6 +17,7 @@ from tap_callcap.sandbox.switches import BadSwitchError
 
 if TYPE_CHECKING:
     import socket
+    from datetime import datetime
 
 _YEAR = timedelta(days=365.25)
 
@@ -76,6 +77,14 @@ _YEAR = timedelta(days=365.25)
     help="Add N calls and edit N calls each minute.",
 )
 @click.option(
+    "--behind",
+    default=0,
+    type=click.IntRange(0, 10_000_000),
+    metavar="MINUTES",
+    help="Let the sandbox's clock be so far behind this machine's. Then POST /sandbox/advance can "
+    "move it: the tap reads nothing later than this machine's clock.",
+)
+@click.option(
     "--switches",
     "shows_switches",
     is_flag=True,
@@ -91,6 +100,7 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
     api_key: str,
     pairs: tuple[str, ...],
     live: float,
+    behind: int,
     shows_switches: bool,  # noqa: FBT001 - a flag
 ) -> None:
     """Serve the documented Callcap API with made-up calls, to try the tap without an account."""
@@ -104,12 +114,20 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
     except BadSwitchError as error:
         raise click.ClickException(str(error)) from error
     listener = _listener(host, port)
-    now = real_time()
-    book = CallBook(_calls_until_now(calls, years, seed, min(imports, calls)))
-    server = server_for(Callcap(book, switches=switches, api_key=api_key, seed=seed, live=live))
+    late = timedelta(minutes=behind)
+    now = real_time() - late
+    callcap = Callcap(
+        CallBook(_calls_until(now, calls, years, seed, min(imports, calls))),
+        clock=lambda: real_time() - late,
+        switches=switches,
+        api_key=api_key,
+        seed=seed,
+        live=live,
+    )
+    server = server_for(callcap)
     url = _url(host, listener.getsockname()[1])
     click.echo(
-        f"Serving {len(book):,} made-up calls up to {now:%Y-%m-%d} at {url}\n"
+        f"Serving {len(callcap.book):,} made-up calls up to {now:%Y-%m-%d} at {url}\n"
         "To read them with the tap:\n"
         f"  export TAP_CALLCAP_API_URL={url} TAP_CALLCAP_API_KEY={api_key}\n"
         "  tap-callcap --config=ENV\n"
@@ -121,9 +139,8 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
         click.echo("Stopped.")
 
 
-def _calls_until_now(count: int, years: float, seed: int, imports: int) -> list[Call]:
+def _calls_until(now: datetime, count: int, years: float, seed: int, imports: int) -> list[Call]:
     """Return made-up calls; the first is the vendor's example, even if it is older than `years`."""
-    now = real_time()
     calls = made_up_calls(count, seed=seed, start=now - years * _YEAR, end=now, imports=imports)
     if calls and VENDOR_EXAMPLE not in calls:
         calls[0] = VENDOR_EXAMPLE

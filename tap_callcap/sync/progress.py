@@ -86,12 +86,14 @@ class Progress:
 
     def close(self, data_as_of: str | None, *, is_done: bool) -> None:
         """Say at the end what the run did, and what it left."""
-        left = "The next run reads on"
-        if not is_done:
+        if is_done:
+            left = "The next run reads on"
+        elif self.upper is None:
+            left = "It failed before the first window"
+        else:
             count = f"about {self._calls_left:,} " if self._calls_left is not None else ""
-            until = "" if self.upper is None else f" to {format_instant(self.upper)}"
             since = "" if data_as_of is None else f" from {data_as_of}"
-            left = f"Not read: {count}calls modified{since}{until}"
+            left = f"Not read: {count}calls modified{since} to {format_instant(self.upper)}"
         logger.info(
             "%s: data as of %s; %s calls, %s requests, %s retries, "
             "%.0f s waited for the target. %s",

@@ -198,10 +198,9 @@ class Reader:
     def _parts(self, window: Window, first: Page) -> tuple[Window, ...]:
         """What to read instead of `window`: itself, parts of it, nothing where it must wait."""
         zone = self._span.zone
-        if first.total_records and not first.total_records % CEILING_STEP:
-            halves = cut(window, 2, zone)
-            if len(halves) > 1:
-                return halves
+        halves = cut(window, 2, zone)
+        if first.total_records and not first.total_records % CEILING_STEP and len(halves) > 1:
+            return halves
         if first.is_snapshot:
             return (window,)
         if not is_settled(window, self._span.settled, zone):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from support.fault_server import Act, FaultServer, answer
 from tap_callcap.api.client import Client
 from tap_callcap.api.errors import ForeignZoneError, NoAccessError
+from tap_callcap.api.filters import Filters
 from tap_callcap.api.responses import Response, read_call, read_rows
 from tap_callcap.sync.prefetch import Workers
 
@@ -182,3 +183,27 @@ def test_what_a_job_raises_is_raised_where_its_result_is_taken() -> None:
     assert [next(results), next(results)] == [(2, 0), (1, 1)]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+COUNTS = {"page": 1, "last_page": 42, "records_returned": 1, "total_records": 42, "show": 1}
+
+
+@pytest.mark.parametrize(
+    ("act", "count"),
+    [(ok(search=ECHO, call=[CALL], pagination=COUNTS), 42), (answer(204), 0)],
+    ids=["counted", "204"],
+)
+def test_the_calls_of_a_day_are_counted(act: Act, count: int) -> None:
+    """One call is asked for, and the total taken; a day of which nothing is said has none."""
+    with FaultServer(act) as server:
+        counted, _ = client_of(server).count_of_day(date(2026, 3, 1), UTC, Filters({}))
+        seen = server.seen[0]
+    assert counted == count
+    assert seen.query["show"] == "1"
+
+
+def test_a_day_counted_in_another_zone_is_an_error() -> None:
+    """A day is one of the zone that was asked for."""
+    foreign = ok(search={"timezone": "US/Central"}, call=[CALL], pagination=COUNTS)
+    with FaultServer(foreign) as server, pytest.raises(ForeignZoneError):
+        client_of(server).count_of_day(date(2026, 3, 1), UTC, Filters({}))

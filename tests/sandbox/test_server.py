@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
 from select import select
 from threading import Event
@@ -174,6 +175,8 @@ def test_the_command_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = CliRunner().invoke(main, ["--port", "0", "--calls", "0"])
     assert plain.exit_code == 0
     assert "Serving 0 made-up calls" in plain.output
+    late = CliRunner().invoke(main, ["--port", "0", "--calls", "1", "--behind", "525600"])
+    assert f"up to {datetime.now(timezone.utc) - timedelta(days=365):%Y-%m}" in late.output
     six = CliRunner().invoke(main, ["--port", "0", "--host", "::1", "--calls", "1"])
     assert "http://[::1]:" in six.output or "Cannot listen on ::1" in six.output
 

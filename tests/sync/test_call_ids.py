@@ -31,6 +31,7 @@ from tap_callcap.tap import TapCallcap
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from zoneinfo import ZoneInfo
 
     from tap_callcap.sandbox import Asked
 
@@ -327,3 +328,44 @@ def test_one_call_that_cannot_be_read_is_named_at_the_end(
     assert ids[number] in line
     assert run.ids == set(ids) - {ids[number]}
     assert run.state == STATE
+
+
+class FailingFor(DirectClient):
+    """A client to which Callcap does not answer about some calls."""
+
+    failing: frozenset[str] = frozenset()
+
+    def call(self, call_id: str, zone: ZoneInfo, detail: str) -> Any:
+        """Ask for one call.
+
+        Raises:
+            FatalAPIError: For those that fail.
+        """
+        if call_id in self.failing:
+            msg = "Callcap answered 500"
+            raise FatalAPIError(msg)
+        return super().call(call_id, zone, detail)
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_one_call_that_fails_costs_only_itself(
+    number: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is the first, which settles the zone, or another one."""
+    callcap = some_calls()
+    ids = sorted(callcap.book.ids)[:5]
+    monkeypatch.setattr(FailingFor, "failing", frozenset({ids[number]}))
+    with pytest.raises(FatalAPIError, match="Callcap answered 500"):
+        run_tap(callcap, call_ids=ids, client_class=FailingFor)
+    assert ids[number] in caplog.text
+    assert len(callcap.requests) == 4
+
+
+def test_a_server_that_answers_no_call_is_not_asked_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a few failures and no answer, the run ends."""
+    callcap = some_calls()
+    monkeypatch.setattr(FailingFor, "failing", frozenset(callcap.book.ids))
+    with pytest.raises(FatalAPIError, match="Callcap answered 500"):
+        run_tap(callcap, call_ids=sorted(callcap.book.ids), client_class=FailingFor)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import re
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
 from support.histories import BEGINNING
 from support.running import Run, bookmark_of, run_tap, state_at
-from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
+from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
+
+if TYPE_CHECKING:
+    from tap_callcap.sandbox import Asked
 
 NOW = BEGINNING
 MINUTE = timedelta(minutes=1)
@@ -169,6 +172,33 @@ def test_calls_beside_one_that_fails_are_read_in_an_accepted_gap() -> None:
     assert gaps
     assert others
     assert run.ids == callcap.book.ids - {broken}
+
+
+def test_an_accepted_gap_that_answers_nothing_costs_few_requests() -> None:
+    """Smaller and smaller pages are tried once each, down to one call a page."""
+    callcap = callcap_with(Switches(broken_minutes=frozenset({NOON})))
+    run, gaps = read_with_gaps(callcap, page_size=1000)
+    assert run.ids == callcap.book.ids - ids_at_noon(callcap)
+    before = len(callcap.requests)
+    run_tap(callcap, accepted_gaps=gaps, start_date=SINCE)
+    assert len(callcap.requests) - before < 120
+
+
+def test_a_minute_that_claims_too_many_pages_is_not_read_for_ever() -> None:
+    """No account can have ten million calls in a minute: it is named, and can be accepted."""
+    callcap = callcap_with(Switches())
+
+    def claim(asked: Asked) -> Answer | None:
+        start = asked.params.get("search_last_modified_start")
+        if start not in {f"{NOON - n * MINUTE:%Y-%m-%d %H:%M}" for n in (0, 1)}:
+            return None
+        counts = {"page": 1, "last_page": 20_000, "records_returned": 0, "total_records": 200_000}
+        body = {"status": "success", "search": {"timezone": "UTC"}, "call": []}
+        return Answer.of({**body, "pagination": counts})
+
+    callcap.before_answer = claim
+    with pytest.raises(FatalAPIError, match=r"20,000 pages.*accepted_gaps"):
+        run_tap(callcap, start_date=f"{NOON:%Y-%m-%dT%H:%M:%SZ}", page_size=10)
 
 
 # Calls that cannot be read.

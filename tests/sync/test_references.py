@@ -187,6 +187,56 @@ def test_the_walk_takes_accounts_where_they_are() -> None:
     assert below == {}
 
 
+def test_the_walk_names_what_cannot_be_read() -> None:
+    """An error, or no list where others have one: the line names the account, the others come."""
+    corporates = [{"account_type": "corporate", "account_id": each} for each in (1, 2, 3)]
+    below: dict[Any, Any] = {
+        None: corporates,
+        ("corporate", "1"): FatalAPIError("Callcap answered 500"),
+        ("corporate", "2"): None,
+        ("corporate", "3"): [],
+    }
+    failures: list[str] = []
+    assert list(walk(below.__getitem__, Workers(1), failures.append)) == corporates
+    failed, absent = failures
+    assert failed == "The accounts below corporate 1 could not be read: Callcap answered 500"
+    assert absent.startswith("Callcap lists corporate 2, but has nothing below it")
+
+
+def test_one_account_or_call_taker_that_cannot_be_read_costs_only_itself() -> None:
+    """The rows of the others come; the error at the end names both."""
+    callcap, writer = some_calls(), KillableWriter()
+    direct = DirectClient(callcap)
+    client = Mock(wraps=direct, requests=0, retries=0)
+    client.csrs.side_effect = lambda: [*direct.csrs(), {"csr_name": "without an id"}]
+    (corporate, *_) = direct.accounts_below(None) or []
+    assert isinstance(corporate, dict)
+    failing = ("corporate", str(corporate["account_id"]))
+
+    def below(account: Any) -> Any:
+        if account == failing:
+            msg = "Callcap answered 500"
+            raise FatalAPIError(msg)
+        return direct.accounts_below(account)
+
+    client.accounts_below.side_effect = below
+    tap = TapCallcap(
+        client_factory=lambda _: client,
+        config={"api_key": "sandbox"},
+        catalog=catalog_of("accounts", "csrs"),
+        message_writer=writer,
+    )
+    with pytest.raises(FatalAPIError) as caught:
+        tap.sync_all()
+    assert f"below corporate {failing[1]} could not be read: Callcap answered 500" in str(
+        caught.value
+    )
+    assert "csr_id" in str(caught.value)
+    run = Run(writer.lines)
+    assert len(run.records_of("csrs")) == len(direct.csrs())
+    assert len(run.records_of("accounts")) > 1
+
+
 @pytest.mark.parametrize("error", [FatalAPIError("Down"), NoAccessError("403")], ids=repr)
 def test_a_failing_stream_fails_the_run_at_its_end(error: FatalAPIError) -> None:
     """The stream after it is read; then its line is raised, with what it needs if that helps."""
