@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tap_callcap.records.schema import JSONSchema
     from tap_callcap.records.shaper import Call, Record
 
-SEEDED = settings(seeded.SEEDED, max_examples=200)
+SEEDED = settings(seeded.SEEDED, max_examples=100)
 CENTRAL = ZoneInfo("US/Central")
 SCHEMA = load_schema("calls")
 FORMATS = FormatChecker(formats=())

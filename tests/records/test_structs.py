@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tap_callcap.records.shaper import Call
     from tap_callcap.records.shapes import Breadcrumb
 
-SEEDED = settings(seeded.SEEDED, max_examples=200)
+SEEDED = settings(seeded.SEEDED, max_examples=100)
 SCHEMA = load_schema("calls")
 UTC = ZoneInfo("UTC")
 ZONES = [UTC, ZoneInfo("US/Arizona"), ZoneInfo("Europe/London")]

@@ -16,8 +16,8 @@ from support.histories import (
 from support.odd_histories import ODD, odd_history, odd_kinds
 from tap_callcap.sandbox import Switches
 
-HISTORIES = 200
-HISTORIES_SIDE_BY_SIDE = 60
+HISTORIES = 120
+HISTORIES_SIDE_BY_SIDE = 40
 
 
 @pytest.mark.parametrize("tens", range(HISTORIES // 10), ids=lambda tens: f"seeds-{tens}0")
