@@ -1,0 +1,103 @@
+"""z3-target-bigquery, with a failure when rows are refused, and STATE only after the MERGE.
+
+Version 0.7.2 of the target ignores many errors of its workers, passes STATE on after five minutes
+although the rows are not yet in the table, and does not always wait for its workers.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from google.cloud.bigquery import Client
+from target_bigquery.target import TargetBigQuery
+
+insert_rows_json = Client.insert_rows_json
+
+
+class RefusedRowsError(Exception):
+    """BigQuery has answered an insert with errors."""
+
+    def __init__(self, refused: list[dict[str, Any]]) -> None:
+        """Keep reasons and columns; the messages may contain values."""
+        self.errors = [error for row in refused for error in row["errors"]]
+        super().__init__(f"{len(refused)} rows")
+
+
+def insert_or_raise(self: Client, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+    """Insert rows, and raise if BigQuery refuses some of them."""
+    refused: list[dict[str, Any]] = insert_rows_json(self, *arguments, **options)
+    if refused:
+        raise RefusedRowsError(refused)
+    return refused
+
+
+class Stop:
+    """Takes the place of the pipe for errors, which the target does not always read."""
+
+    def send(self, error: tuple[BaseException, str]) -> None:
+        """End the process at once: before a MERGE, and without STATE."""
+        exception = error[0]
+        errors = getattr(exception, "errors", None) or ()
+        reasons = {f"{it.get('reason')} {it.get('location') or ''}".strip() for it in errors}
+        why = ", ".join([type(exception).__name__, *sorted(reasons)])
+        sys.stderr.write(
+            f"target-bigquery: rows were not loaded ({why}). This run passes on no STATE for them; "
+            "the next run loads them again.\n"
+        )
+        sys.stderr.flush()
+        os._exit(1)  # a worker cannot end the process otherwise
+
+
+class CheckedTarget(TargetBigQuery):
+    """The target, which ends with an error unless all rows are in the table."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Let errors of all threads end the process.
+
+        Raises:
+            SystemExit: If the settings ask for what cannot be checked.
+        """
+        super().__init__(*arguments, **options)
+        unchecked = {"process_pool", "storage_write_batch_mode"}
+        for name, value in self.config.get("options", {}).items():
+            if name in unchecked and value:
+                sys.exit(f"target-bigquery: options.{name} cannot be checked: remove it")
+        self.error_notifier = Stop()
+        threading.excepthook = lambda failed: Stop().send((failed.exc_value, ""))
+        Client.insert_rows_json = insert_or_raise
+
+    def drain_all(self, is_endofpipe: bool = False) -> None:  # noqa: FBT001, FBT002 - the SDK's
+        """Load and merge all rows, then write STATE; later rows go to new temporary tables."""
+        if self.config.get("overwrite") and not is_endofpipe:
+            return  # it would replace the rows of this run by those that follow
+        state = copy.deepcopy(self._latest_state)
+        sinks = list(self._sinks_active.values())
+        self._drain_all(sinks, 1)
+        self._wait_for_workers()
+        for sink in sinks:
+            sink.clean_up()
+            if not is_endofpipe:
+                self.add_sink(sink.stream_name, sink.schema, sink.key_properties)
+        if state:
+            self._write_state_message(state)
+        self._reset_max_record_age()
+
+    def _wait_for_workers(self) -> None:
+        while self.queue.unfinished_tasks:
+            self.resize_worker_pool()  # an idle worker may have left
+            time.sleep(0.1)
+        for _ in self.workers:
+            self.queue.put(None)
+        for worker in self.workers:
+            worker.join()
+        self.workers.clear()
+        self.queue = self.queue_cls()
+
+
+if __name__ == "__main__":
+    CheckedTarget.cli()

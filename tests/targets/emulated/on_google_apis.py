@@ -1,0 +1,91 @@
+"""Runs the real z3-target-bigquery, in its own environment, with Google's services in this process.
+
+    FAULTS='{"refused": [...]}' python on_google_apis.py checked|plain FOLDER [options]
+
+Google's clients and all that the target does with them are their own. It only waits less: for a
+table to be seen everywhere, and for a queue in which nothing comes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing.dummy
+import os
+import queue
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import grpc
+from bigquery_service import Faults, Service
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery, storage
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (
+    BigQueryWriteGrpcTransport,
+)
+from google_apis import Rest, serve
+from target_bigquery import batch_job, core, gcs_stage, storage_write, streaming_insert
+from target_bigquery.target import TargetBigQuery
+from target_bigquery_checked import CheckedTarget
+
+PATIENCE = 0.3  # seconds
+sleep = time.sleep
+
+
+class Queue(queue.Queue[Any]):
+    """The target's queue for its workers, which end after half a minute without work."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - as it is
+        """Wait less."""
+        return super().get(block, timeout and min(timeout, PATIENCE))
+
+
+def main() -> None:
+    """Run the target."""
+    faults = Faults(**json.loads(os.environ.get("FAULTS", "{}")))
+    target = {"checked": CheckedTarget, "plain": TargetBigQuery}[sys.argv.pop(1)]
+    service = Service(Path(sys.argv.pop(1)), faults)
+    server, address = serve(service)
+    rest = Rest(service)
+
+    @cache
+    def bigquery_client(credentials: core.BigQueryCredentials) -> bigquery.Client:
+        return _on(rest, bigquery.Client(credentials.project, AnonymousCredentials()))
+
+    @cache
+    def storage_client(credentials: core.BigQueryCredentials) -> storage.Client:
+        return _on(rest, storage.Client(credentials.project, AnonymousCredentials()))
+
+    @cache
+    def write_client(_: core.BigQueryCredentials) -> BigQueryWriteClient:
+        channel = grpc.insecure_channel(address)
+        return BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
+
+    for module in (core, batch_job, gcs_stage, storage_write, streaming_insert):
+        for name, factory in {
+            "bigquery_client_factory": bigquery_client,
+            "gcs_client_factory": storage_client,
+            "storage_client_factory": write_client,
+        }.items():
+            if hasattr(module, name):
+                setattr(module, name, factory)
+    time.sleep = lambda seconds: sleep(min(seconds, PATIENCE))
+    multiprocessing.dummy.Queue = Queue
+    if faults.ages:
+        TargetBigQuery._MAX_RECORD_AGE_IN_MINUTES = -1  # noqa: SLF001 - as if they had passed
+    try:
+        target.cli()
+    finally:
+        server.stop(None)
+
+
+def _on(rest: Rest, client: Any) -> Any:
+    client._http.mount("https://", rest)  # noqa: SLF001 - its session
+    return client
+
+
+if __name__ == "__main__":
+    main()
