@@ -36,21 +36,23 @@ def insert_or_raise(self: Client, *arguments: Any, **options: Any) -> list[dict[
     return refused
 
 
-class Stop:
+def stop(error: BaseException) -> None:
+    """End the process at once: before a MERGE, and without STATE."""
+    errors = getattr(error, "errors", None) or ()
+    reasons = {f"{it.get('reason')} {it.get('location') or ''}".strip() for it in errors}
+    why = ", ".join([type(error).__name__, *sorted(reasons)])
+    sys.stderr.write(
+        f"target-bigquery: rows were not loaded ({why}). This run passes on no STATE for them; "
+        "the next run loads them again.\n"
+    )
+    sys.stderr.flush()
+    os._exit(1)  # a worker cannot end the process otherwise
+
+
+class Errors:
     """Takes the place of the pipe for errors, which the target does not always read."""
 
-    def send(self, error: tuple[BaseException, str]) -> None:
-        """End the process at once: before a MERGE, and without STATE."""
-        exception = error[0]
-        errors = getattr(exception, "errors", None) or ()
-        reasons = {f"{it.get('reason')} {it.get('location') or ''}".strip() for it in errors}
-        why = ", ".join([type(exception).__name__, *sorted(reasons)])
-        sys.stderr.write(
-            f"target-bigquery: rows were not loaded ({why}). This run passes on no STATE for them; "
-            "the next run loads them again.\n"
-        )
-        sys.stderr.flush()
-        os._exit(1)  # a worker cannot end the process otherwise
+    send = staticmethod(lambda error: stop(error[0]))
 
 
 class CheckedTarget(TargetBigQuery):
@@ -67,8 +69,8 @@ class CheckedTarget(TargetBigQuery):
         for name, value in self.config.get("options", {}).items():
             if name in unchecked and value:
                 sys.exit(f"target-bigquery: options.{name} cannot be checked: remove it")
-        self.error_notifier = Stop()
-        threading.excepthook = lambda failed: Stop().send((failed.exc_value, ""))
+        self.error_notifier = Errors()
+        threading.excepthook = lambda failed: stop(failed.exc_value)
         Client.insert_rows_json = insert_or_raise
 
     def drain_all(self, is_endofpipe: bool = False) -> None:  # noqa: FBT001, FBT002 - the SDK's

@@ -92,5 +92,5 @@ class GoogleAPIs(BigQuery):
 
 def by_method(method: str, *, checked: bool, folder: Path) -> GoogleAPIs:
     """Return an empty destination of a method, with or without the check."""
-    kind = type("ByMethod", (GoogleAPIs,), {"method": method, "checked": checked})
+    kind: type[GoogleAPIs] = type("M", (GoogleAPIs,), {"method": method, "checked": checked})
     return kind(folder, None)

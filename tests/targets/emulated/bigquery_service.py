@@ -1,7 +1,6 @@
-"""BigQuery and Cloud Storage, as far as target-bigquery asks them: tables in a file, no SQL engine.
+"""BigQuery's tables, as far as target-bigquery needs them: no SQL engine, and kept in a file.
 
-Everything that Google's clients send is decoded: load files, inserted rows, and appended rows by the
-schema that comes with them. Rows are refused by Google's documented rules, and as `Faults` asks.
+Rows are refused by Google's documented rules, and as `Faults` asks.
 """
 
 from __future__ import annotations
@@ -146,7 +145,7 @@ class Service:
         """Let go what was held back."""
         self._finished.set()
 
-    def _stored(self, row: Row, schema: list[Row], ignore_unknown: bool) -> Row:  # noqa: FBT001 - internal
+    def _stored(self, row: Row, schema: list[Row], ignore_unknown: bool) -> Row:
         if row.get("call_id") in self.faults.refused:
             msg = "invalid"
             raise RefusedError(msg)

@@ -1,4 +1,4 @@
-"""Google's addresses, answered in this process by a `Service`: REST for `requests`, gRPC for appends."""
+"""Google's APIs, answered in this process by a `Service`: REST for `requests`, gRPC for appends."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from google.protobuf.message import Message
 
 WRITE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
 INVALID_ARGUMENT = 3
 JSON_TYPES = "application/json; charset=UTF-8"
+REFERENCE = ("projectId", "datasetId", "tableId")
 
 
 class Rest(BaseAdapter):
@@ -47,23 +48,18 @@ class Rest(BaseAdapter):
     def send(self, request: PreparedRequest, **_: Any) -> Response:
         """Answer."""
         url = urlsplit(request.url)
-        path = re.sub(r"^/(bigquery/v2|storage/v1)|^/(resumable/)?upload/(bigquery/v2|storage/v1)",
-                      "", url.path)
+        path = re.sub(
+            r"^/(bigquery/v2|storage/v1)|^/(resumable/)?upload/(bigquery/v2|storage/v1)",
+            "",
+            url.path,
+        )
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         body = request.body.read() if hasattr(request.body, "read") else request.body or b""
         response = Response()
-        response.status_code, content = 200, None
-        response.url, response.request = request.url, request
+        response.status_code, response.url, response.request = 200, request.url, request
         response.headers["Content-Type"] = JSON_TYPES
         try:
-            if "upload_id" in query:
-                content = self._uploaded(query["upload_id"], body, request, response)
-            elif "uploadType" in query:
-                upload = uuid4().hex
-                self.uploads[upload] = (json.loads(body), path, bytearray())
-                response.headers["Location"] = f"{request.url}&upload_id={upload}"
-            else:
-                content = self._answer(f"{request.method} {path}", body)
+            content = self._content(path, query, body, response)
         except KeyError as missing:
             response.status_code, content = 404, _error(404, "notFound", f"not found: {missing}")
         except RefusedError as refused:
@@ -71,31 +67,44 @@ class Rest(BaseAdapter):
         response.raw = BytesIO(json.dumps(content).encode())
         return response
 
-    def _answer(self, asked: str, body: bytes) -> Row:
-        parts = asked.split("/")
-        name = ".".join(parts[2:7:2])  # project.dataset.table
-        if re.fullmatch(r"GET /b/[^/]+", asked):
-            return {"name": parts[-1], "location": "US"}
-        if re.fullmatch(r"GET .*/datasets/[^/]+", asked):
-            return {"datasetReference": {"projectId": parts[2], "datasetId": parts[4]}}
-        if re.fullmatch(r"GET .*/tables/[^/]+", asked):
-            return self._described(name)
-        if re.fullmatch(r"POST .*/tables", asked):
-            table = json.loads(body)
-            name = ".".join(table["tableReference"][part] for part in _REFERENCE)
-            self.service.create(name, table["schema"]["fields"])
-            return table
-        if re.fullmatch(r"POST .*/insertAll", asked):
-            return self._insert(name, body)
-        if re.fullmatch(r"POST .*/jobs", asked):
-            return self._start(json.loads(body), b"")
-        if re.fullmatch(r"GET .*/(jobs|queries)/[^/]+", asked):
-            return self.jobs[parts[-1]]
+    def _content(
+        self, path: str, query: dict[str, str], body: bytes, response: Response
+    ) -> Row | None:
+        if "upload_id" in query:
+            return self._uploaded(query["upload_id"], body, response)
+        if "uploadType" in query:
+            upload = uuid4().hex
+            self.uploads[upload] = (json.loads(body), path, bytearray())
+            response.headers["Location"] = f"{response.url}&upload_id={upload}"
+            return None
+        asked = f"{response.request.method} {path}"
+        for pattern, answer in self._answers.items():
+            if re.fullmatch(pattern, asked):
+                return answer(path.split("/"), body)
         msg = f"nobody answers {asked}"
         raise NotImplementedError(msg)
 
+    @property
+    def _answers(self) -> dict[str, Callable[[list[str], bytes], Row]]:
+        return {
+            "GET /b/[^/]+": lambda path, _: {"name": path[-1], "location": "US"},
+            "GET .*/datasets/[^/]+": lambda path, _: {
+                "datasetReference": {"projectId": path[2], "datasetId": path[4]}
+            },
+            "GET .*/tables/[^/]+": lambda path, _: self._described(".".join(path[2:7:2])),
+            "POST .*/tables": lambda _, body: self._create(json.loads(body)),
+            "POST .*/insertAll": lambda path, body: self._insert(".".join(path[2:7:2]), body),
+            "POST .*/jobs": lambda _, body: self._start(json.loads(body), b""),
+            "GET .*/(jobs|queries)/[^/]+": lambda path, _: self.jobs[path[-1]],
+        }
+
+    def _create(self, table: Row) -> Row:
+        name = ".".join(table["tableReference"][part] for part in REFERENCE)
+        self.service.create(name, table["schema"]["fields"])
+        return table
+
     def _described(self, name: str) -> Row:
-        reference = dict(zip(_REFERENCE, name.split("."), strict=True))
+        reference = dict(zip(REFERENCE, name.split("."), strict=True))
         return {"tableReference": reference, "schema": {"fields": self.service.tables[name].schema}}
 
     def _insert(self, name: str, body: bytes) -> Row:
@@ -109,13 +118,11 @@ class Rest(BaseAdapter):
             return {"insertErrors": [{"index": i, "errors": errors} for i in range(len(rows))]}
         return {}
 
-    def _uploaded(
-        self, upload: str, body: bytes, request: PreparedRequest, response: Response
-    ) -> Row | None:
+    def _uploaded(self, upload: str, body: bytes, response: Response) -> Row | None:
         """Take a part of a file; the last one says how long the whole is."""
         about, path, content = self.uploads[upload]
         content += body
-        if request.headers.get("Content-Range", "/*").endswith("/*"):
+        if response.request.headers.get("Content-Range", "/*").endswith("/*"):
             response.status_code = 308
             response.headers["Range"] = f"bytes=0-{len(content) - 1}"
             return None
@@ -143,7 +150,7 @@ class Rest(BaseAdapter):
         return job
 
     def _load(self, load: Row, content: bytes) -> None:
-        name = ".".join(load["destinationTable"][part] for part in _REFERENCE)
+        name = ".".join(load["destinationTable"][part] for part in REFERENCE)
         assert load["sourceFormat"] == "NEWLINE_DELIMITED_JSON"
         assert load["writeDisposition"] == "WRITE_APPEND"
         if content:
@@ -155,9 +162,6 @@ class Rest(BaseAdapter):
         self.service.add(name, rows, ignore_unknown=load.get("ignoreUnknownValues", False))
 
 
-_REFERENCE = ("projectId", "datasetId", "tableId")
-
-
 def _text(content: bytes) -> str:
     return gzip.decompress(content).decode()
 
@@ -167,11 +171,28 @@ def _error(code: int, reason: str, message: str) -> Row:
     return {"error": {"code": code, "message": message, "errors": errors}}
 
 
-def serve(service: Service) -> tuple[grpc.Server, str]:
-    """Answer the Storage Write API on a free port; return the server and its address."""
-    pending: dict[str, list[Row]] = defaultdict(list)
+class WriteAPI:
+    """Answers the Storage Write API."""
 
-    def append(requests: Iterator[bytes], _: object) -> Iterator[bytes]:
+    def __init__(self, service: Service) -> None:
+        """Serve on a free port of this machine."""
+        self.service = service
+        self.pending: dict[str, list[Row]] = defaultdict(list)
+        handlers = {
+            "AppendRows": grpc.stream_stream_rpc_method_handler(self.append),
+            "CreateWriteStream": grpc.unary_unary_rpc_method_handler(self.create),
+            "FinalizeWriteStream": grpc.unary_unary_rpc_method_handler(self.finalize),
+            "BatchCommitWriteStreams": grpc.unary_unary_rpc_method_handler(self.commit),
+        }
+        self.server = grpc.server(ThreadPoolExecutor(16))
+        self.server.add_generic_rpc_handlers([
+            grpc.method_handlers_generic_handler(WRITE, handlers)
+        ])
+        self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        self.server.start()
+
+    def append(self, requests: Iterator[bytes], _: object) -> Iterator[bytes]:
+        """Take rows; only the first request of a stream says which it is, and their schema."""
         schema = stream = None
         for content in requests:
             request = types.AppendRowsRequest.deserialize(content)
@@ -179,45 +200,46 @@ def serve(service: Service) -> tuple[grpc.Server, str]:
             schema = request.proto_rows.writer_schema.proto_descriptor if schema is None else schema
             response = types.AppendRowsResponse(write_stream=stream)
             try:
-                message = _message(schema)
-                rows = [_row(message.FromString(each)) for each in request.proto_rows.rows.serialized_rows]
-                service.receive("append", json.dumps(rows))
-                if stream.endswith("/_default"):
-                    service.add(_table(stream), rows)
-                else:
-                    pending[stream] += rows
-                response.append_result = types.AppendRowsResponse.AppendResult()
+                self._take(stream, _rows(request, schema))
             except RefusedError as refused:
                 response.error = Status(code=INVALID_ARGUMENT, message=str(refused))
+            else:
+                response.append_result = types.AppendRowsResponse.AppendResult()
             yield types.AppendRowsResponse.serialize(response)
 
+    def _take(self, stream: str, rows: list[Row]) -> None:
+        self.service.receive("append", json.dumps(rows))
+        if stream.endswith("/_default"):
+            self.service.add(_table(stream), rows)
+        else:
+            self.pending[stream] += rows
+
+    @staticmethod
     def create(content: bytes, _: object) -> bytes:
+        """Make a stream whose rows wait until they are committed."""
         request = types.CreateWriteStreamRequest.deserialize(content)
         stream = types.WriteStream(name=f"{request.parent}/streams/{uuid4().hex}")
         return types.WriteStream.serialize(stream)
 
-    def finalize(content: bytes, _: object) -> bytes:
+    def finalize(self, content: bytes, _: object) -> bytes:
+        """End a stream."""
         request = types.FinalizeWriteStreamRequest.deserialize(content)
-        response = types.FinalizeWriteStreamResponse(row_count=len(pending[request.name]))
+        response = types.FinalizeWriteStreamResponse(row_count=len(self.pending[request.name]))
         return types.FinalizeWriteStreamResponse.serialize(response)
 
-    def commit(content: bytes, _: object) -> bytes:
+    def commit(self, content: bytes, _: object) -> bytes:
+        """Bring the rows of streams into their table."""
         request = types.BatchCommitWriteStreamsRequest.deserialize(content)
         for stream in request.write_streams:
-            service.add(_table(stream), pending.pop(stream))
-        return types.BatchCommitWriteStreamsResponse.serialize(types.BatchCommitWriteStreamsResponse())
+            self.service.add(_table(stream), self.pending.pop(stream))
+        response = types.BatchCommitWriteStreamsResponse()
+        return types.BatchCommitWriteStreamsResponse.serialize(response)
 
-    handlers = {
-        "AppendRows": grpc.stream_stream_rpc_method_handler(append),
-        "CreateWriteStream": grpc.unary_unary_rpc_method_handler(create),
-        "FinalizeWriteStream": grpc.unary_unary_rpc_method_handler(finalize),
-        "BatchCommitWriteStreams": grpc.unary_unary_rpc_method_handler(commit),
-    }
-    server = grpc.server(ThreadPoolExecutor(16))
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(WRITE, handlers)])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    return server, f"127.0.0.1:{port}"
+
+def _rows(request: types.AppendRowsRequest, schema: descriptor_pb2.DescriptorProto) -> list[Row]:
+    """Return the rows of a request, decoded by nothing but the schema that was sent."""
+    message = _message(schema)
+    return [_row(message.FromString(row)) for row in request.proto_rows.rows.serialized_rows]
 
 
 def _table(stream: str) -> str:

@@ -16,6 +16,7 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -26,19 +27,23 @@ from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (
     BigQueryWriteGrpcTransport,
 )
-from google_apis import Rest, serve
+from google_apis import Rest, WriteAPI
 from target_bigquery import batch_job, core, gcs_stage, storage_write, streaming_insert
 from target_bigquery.target import TargetBigQuery
 from target_bigquery_checked import CheckedTarget
 
-PATIENCE = 0.3  # seconds
-sleep = time.sleep
+PAUSE, PATIENCE = 0.1, 2.0  # seconds
+
+
+def pause(seconds: float) -> None:
+    """Sleep less."""
+    time.sleep(min(seconds, PAUSE))
 
 
 class Queue(queue.Queue[Any]):
     """The target's queue for its workers, which end after half a minute without work."""
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002 - as it is
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT002 - as it is
         """Wait less."""
         return super().get(block, timeout and min(timeout, PATIENCE))
 
@@ -48,7 +53,7 @@ def main() -> None:
     faults = Faults(**json.loads(os.environ.get("FAULTS", "{}")))
     target = {"checked": CheckedTarget, "plain": TargetBigQuery}[sys.argv.pop(1)]
     service = Service(Path(sys.argv.pop(1)), faults)
-    server, address = serve(service)
+    appends = WriteAPI(service)
     rest = Rest(service)
 
     @cache
@@ -61,7 +66,7 @@ def main() -> None:
 
     @cache
     def write_client(_: core.BigQueryCredentials) -> BigQueryWriteClient:
-        channel = grpc.insecure_channel(address)
+        channel = grpc.insecure_channel(appends.address)
         return BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
 
     for module in (core, batch_job, gcs_stage, storage_write, streaming_insert):
@@ -72,14 +77,23 @@ def main() -> None:
         }.items():
             if hasattr(module, name):
                 setattr(module, name, factory)
-    time.sleep = lambda seconds: sleep(min(seconds, PATIENCE))
+    core.time = SimpleNamespace(sleep=pause, strftime=time.strftime)
+    storage_write.sleep = pause
     multiprocessing.dummy.Queue = Queue
+    if faults.held:
+        for sink in (
+            batch_job.BigQueryBatchJobSink,
+            gcs_stage.BigQueryGcsStagingSink,
+            storage_write.BigQueryStorageWriteSink,
+            streaming_insert.BigQueryStreamingInsertSink,
+        ):  # as if there were work for a second worker
+            sink.WORKER_CREATION_MIN_INTERVAL = sink.WORKER_CAPACITY_FACTOR = 0
     if faults.ages:
         TargetBigQuery._MAX_RECORD_AGE_IN_MINUTES = -1  # noqa: SLF001 - as if they had passed
     try:
         target.cli()
     finally:
-        server.stop(None)
+        appends.server.stop(None)
 
 
 def _on(rest: Rest, client: Any) -> Any:
