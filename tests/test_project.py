@@ -111,7 +111,8 @@ def test_env_example_sets_nothing_but_the_required() -> None:
 def test_plugins_need_no_hub(plugin: dict[str, Any]) -> None:
     """Meltano asks its hub for what a definition lacks; loaders are held to tried versions."""
     assert {"namespace", "pip_url", "executable"} <= plugin.keys()
-    assert plugin["name"] == "tap-callcap" or all("==" in it for it in plugin["pip_url"].split())
+    parts = plugin["pip_url"].replace("-e ./examples/bigquery", "").split()
+    assert plugin["name"] == "tap-callcap" or all("==" in it for it in parts)
 
 
 # Commands and documents

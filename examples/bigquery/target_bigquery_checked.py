@@ -13,6 +13,8 @@ import threading
 import time
 from typing import Any
 
+from google.api_core.exceptions import Forbidden, NotFound
+from google.auth.exceptions import GoogleAuthError
 from google.cloud.bigquery import Client
 from target_bigquery.target import TargetBigQuery
 
@@ -36,14 +38,16 @@ def insert_or_raise(self: Client, *arguments: Any, **options: Any) -> list[dict[
     return refused
 
 
-def stop(error: BaseException) -> None:
+def stop(error: BaseException | None) -> None:
     """End the process at once: before a MERGE, and without STATE."""
     errors = getattr(error, "errors", None) or ()
-    reasons = {f"{it.get('reason')} {it.get('location') or ''}".strip() for it in errors}
-    why = ", ".join([type(error).__name__, *sorted(reasons)])
+    why = {f"{it.get('reason')} {it.get('location') or ''}".strip() for it in errors}
+    if isinstance(error, (GoogleAuthError, Forbidden, NotFound)):
+        why = {str(error)}  # other messages may contain values
+    reasons = ", ".join([type(error).__name__, *sorted(why)])
     sys.stderr.write(
-        f"target-bigquery: rows were not loaded ({why}). This run passes on no STATE for them; "
-        "the next run loads them again.\n"
+        f"target-bigquery: rows were not loaded ({reasons}). No STATE was passed on for them, so "
+        "the next run loads them again. The job history of BigQuery has the details.\n"
     )
     sys.stderr.flush()
     os._exit(1)  # a worker cannot end the process otherwise
@@ -69,7 +73,10 @@ class CheckedTarget(TargetBigQuery):
         for name, value in self.config.get("options", {}).items():
             if name in unchecked and value:
                 sys.exit(f"target-bigquery: options.{name} cannot be checked: remove it")
+        if self.config.get("method") == "gcs_stage" and not self.config.get("bucket"):
+            sys.exit("target-bigquery: method gcs_stage needs a bucket: set bucket, or method")
         self.error_notifier = Errors()
+        sys.excepthook = lambda _, error, __: stop(error)
         threading.excepthook = lambda failed: stop(failed.exc_value)
         Client.insert_rows_json = insert_or_raise
 
@@ -88,6 +95,9 @@ class CheckedTarget(TargetBigQuery):
         if state:
             self._write_state_message(state)
         self._reset_max_record_age()
+
+    def _process_batch_message(self, _: dict[str, Any]) -> None:  # noqa: PLR6301 - the SDK's
+        sys.exit("target-bigquery: it loads no BATCH messages: remove batch_config from the tap")
 
     def _wait_for_workers(self) -> None:
         while self.queue.unfinished_tasks:

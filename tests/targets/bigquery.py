@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from targets.databases import EMULATED, BigQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
     from targets.truth import Row
 
+SCRIPT = EMULATED / "on_google_apis.py"
 METHODS = ("streaming_insert", "storage_write_api", "batch_job", "gcs_stage")
 
 
@@ -38,8 +39,7 @@ class GoogleAPIs(BigQuery):
     def command(cls) -> Sequence[str]:
         """Return the target's command on Google's services."""
         kind = "checked" if cls.checked else "plain"
-        script = EMULATED / "on_google_apis.py"
-        return [str(cls.environment().python), str(script), kind, "bigquery"]
+        return [str(cls.environment().python), str(SCRIPT), kind, "bigquery"]
 
     @property
     def variables(self) -> dict[str, str]:
@@ -72,25 +72,39 @@ class GoogleAPIs(BigQuery):
         files = sorted((self.folder / "bigquery" / "sent").iterdir())
         return [(file.name.split()[1], file.read_text("utf-8")) for file in files]
 
+    @classmethod
+    @contextmanager
+    def serving(cls) -> Generator[Any, None, None]:
+        """Run what runs the target, so that its libraries are imported only once."""
+        with subprocess.Popen(
+            [cls.environment().python, SCRIPT, "serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server:
+            yield server
+
     def run(self, lines: Iterable[str], *, faults: Row | None = None, **settings: Any) -> Ended:
         """Run the target over messages, with what goes wrong on purpose."""
-        config = self.folder / "target.json"
-        config.write_text(json.dumps(self.config | settings), "utf-8")
-        done = subprocess.run(
-            [*self.command(), "--config", str(config)],
-            cwd=self.folder,
-            env=os.environ | {"FAULTS": json.dumps(faults or {})},
-            input="".join(f"{line}\n" for line in lines),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        states = [json.loads(line) for line in done.stdout.splitlines()]
-        return Ended(done.returncode, states, done.stderr)
+        files = {
+            "input": "".join(f"{line}\n" for line in lines),
+            "target.json": json.dumps(self.config | settings),
+        }
+        for name, content in files.items():
+            (self.folder / name).write_text(content, "utf-8")
+        job = {
+            "folder": str(self.folder),
+            "faults": json.dumps(faults or {}),
+            "command": [*self.command()[1:], "--config", "target.json"],
+        }
+        self.server.stdin.write(f"{json.dumps(job)}\n")
+        self.server.stdin.flush()
+        code = int(self.server.stdout.readline())
+        output, log = ((self.folder / name).read_text("utf-8") for name in ("output", "log"))
+        return Ended(code, [json.loads(line) for line in output.splitlines()], log)
 
 
-def by_method(method: str, *, checked: bool, folder: Path) -> GoogleAPIs:
+def by_method(method: str, *, checked: bool, folder: Path, server: Any) -> GoogleAPIs:
     """Return an empty destination of a method, with or without the check."""
     kind: type[GoogleAPIs] = type("M", (GoogleAPIs,), {"method": method, "checked": checked})
-    return kind(folder, None)
+    return kind(folder, server)
