@@ -13,6 +13,7 @@ import multiprocessing.dummy
 import os
 import queue
 import sys
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -54,7 +55,19 @@ def main() -> None:
     target = {"checked": CheckedTarget, "plain": TargetBigQuery}[sys.argv.pop(1)]
     service = Service(Path(sys.argv.pop(1)), faults)
     appends = WriteAPI(service)
-    rest = Rest(service)
+    connect(Rest(service), appends.address)
+    hurry(faults)
+    try:
+        target.cli()
+    finally:
+        for thread in threading.enumerate():
+            if isinstance(thread, core.BaseWorker):
+                thread.join()  # it is not over before that, also after an error
+        appends.server.stop(None)
+
+
+def connect(rest: Rest, address: str) -> None:
+    """Let all of Google's clients that the target makes talk to these."""
 
     @cache
     def bigquery_client(credentials: core.BigQueryCredentials) -> bigquery.Client:
@@ -66,7 +79,7 @@ def main() -> None:
 
     @cache
     def write_client(_: core.BigQueryCredentials) -> BigQueryWriteClient:
-        channel = grpc.insecure_channel(appends.address)
+        channel = grpc.insecure_channel(address)
         return BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
 
     for module in (core, batch_job, gcs_stage, storage_write, streaming_insert):
@@ -77,6 +90,10 @@ def main() -> None:
         }.items():
             if hasattr(module, name):
                 setattr(module, name, factory)
+
+
+def hurry(faults: Faults) -> None:
+    """Shorten waiting, and what a fault would take minutes to need."""
     core.time = SimpleNamespace(sleep=pause, strftime=time.strftime)
     storage_write.sleep = pause
     multiprocessing.dummy.Queue = Queue
@@ -90,10 +107,6 @@ def main() -> None:
             sink.WORKER_CREATION_MIN_INTERVAL = sink.WORKER_CAPACITY_FACTOR = 0
     if faults.ages:
         TargetBigQuery._MAX_RECORD_AGE_IN_MINUTES = -1  # noqa: SLF001 - as if they had passed
-    try:
-        target.cli()
-    finally:
-        appends.server.stop(None)
 
 
 def _on(rest: Rest, client: Any) -> Any:
