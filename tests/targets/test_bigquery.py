@@ -47,7 +47,7 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "a row is refused": Fault({"refused": ["the third"]}, frozenset({"gcs_stage"})),
-    "one request is refused": Fault({"once": True}, frozenset()),
+    "the last request fails once": Fault({"once": True}, frozenset()),
     "a worker is slower": Fault({"held": True}, frozenset()),
     "the tap ends after minutes": Fault({"ages": True}, frozenset()),
 }
@@ -195,7 +195,8 @@ def run_with(loader: GoogleAPIs, lines: list[str], fault: Fault, **settings: Any
     """Run the target while something goes wrong."""
     if "ages" in fault.faults:
         lines = [*lines[:-1], '{"type": "RECORD", "stre']  # half a line: the tap was killed
-    return loader.run(lines, faults=fault.faults, batch_size=2, **settings)
+    size = 2 if {"held", "ages"} & fault.faults.keys() else 100  # one request is the last
+    return loader.run(lines, faults=fault.faults, batch_size=size, **settings)
 
 
 def lost(loader: GoogleAPIs, lines: list[str], ended: Ended) -> set[str]:
@@ -239,6 +240,20 @@ def test_what_the_plain_target_loses(
     assert bool(lost(loader, six, ended)) == (method not in FAULTS[fault].spared)
     fails = fault == "the tap ends after minutes" or method in FAULTS[fault].spared
     assert ended.code == int(fails)
+
+
+@pytest.mark.parametrize("method", ["storage_write_api", "batch_job"])
+def test_the_plain_target_passes_state_on_when_it_fails(
+    destination: Callable[..., GoogleAPIs], six: list[str], method: str
+) -> None:
+    """If it notices in time that a row was refused it exits with 1, but after STATE."""
+    loader = destination(method, checked=False)
+    faults = {"refused": ["the third"], "ages": True}
+
+    ended = loader.run(six, faults=faults, batch_size=2)
+
+    assert ended.code == 1
+    assert "the third" in lost(loader, six, ended)
 
 
 @pytest.mark.parametrize("method", METHODS)
