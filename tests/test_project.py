@@ -115,6 +115,16 @@ def test_plugins_need_no_hub(plugin: dict[str, Any]) -> None:
     assert plugin["name"] == "tap-callcap" or all("==" in it for it in parts)
 
 
+def test_the_bigquery_target_is_run_with_its_check() -> None:
+    """The package of the example has the command and the version that meltano.yml names."""
+    (loader,) = (it for it in MELTANO["plugins"]["loaders"] if it["name"] == "target-bigquery")
+    package = (CHECKOUT / "examples" / "bigquery" / "pyproject.toml").read_text("utf-8")
+
+    assert f'\n{loader["executable"]} = "target_bigquery_checked:' in package
+    assert f'dependencies = ["{loader["pip_url"].split()[0]}"]' in package
+    assert loader["config"]["method"] == "gcs_stage"
+
+
 # Commands and documents
 
 
