@@ -295,6 +295,40 @@ def test_null_in_an_array_is_refused(destination: Callable[..., GoogleAPIs], met
     assert [row["tags"] for row in loader.rows()] == [[]]
 
 
+def test_a_worker_that_dies_ends_the_run(
+    destination: Callable[..., GoogleAPIs], six: list[str]
+) -> None:
+    """It is not waited for."""
+    ended = destination("batch_job").run(six, faults={"dead": True})
+
+    assert (ended.code, ended.states) == (1, [])
+    assert "rows were not loaded (TypeError)" in ended.log.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bucket": None}, "method gcs_stage needs a bucket"),
+        ({"options": {"process_pool": True}}, "options.process_pool cannot be checked"),
+        (
+            {"options": {"storage_write_batch_mode": True}},
+            "options.storage_write_batch_mode cannot be checked",
+        ),
+    ],
+    ids=["bucket", "processes", "streams"],
+)
+def test_settings_that_cannot_work_are_an_error(
+    destination: Callable[..., GoogleAPIs], six: list[str], settings: Row, said: str
+) -> None:
+    """One line says what to change, before anything is sent."""
+    loader = destination("gcs_stage")
+
+    ended = loader.run(six, **settings)
+
+    assert (ended.code, ended.states, loader.sent()) == (1, [], [])
+    assert said in ended.log.splitlines()[-1]
+
+
 def test_batch_messages_are_an_error(
     destination: Callable[..., GoogleAPIs], six: list[str]
 ) -> None:

@@ -47,6 +47,8 @@ class Faults:
     """Whether the first request with rows is refused, and no other."""
     held: bool = False
     """Whether the first request with rows is answered only after the last statement."""
+    dead: bool = False
+    """Whether each worker ends at once, of an error that it does not report."""
     ages: bool = False
     """Whether each STATE finds the target as if five minutes had passed."""
 

@@ -97,6 +97,8 @@ def hurry(faults: Faults) -> None:
     core.time = SimpleNamespace(sleep=pause, strftime=time.strftime)
     storage_write.sleep = pause
     multiprocessing.dummy.Queue = Queue
+    if faults.dead:
+        batch_job.bigquery_client_factory = None
     if faults.held:
         for sink in (
             batch_job.BigQueryBatchJobSink,
