@@ -153,7 +153,7 @@ def test_the_checked_bigquery_target_is_installed(project: MeltanoProject) -> No
     project.install("target-bigquery")
 
     said = project.meltano("invoke", "target-bigquery", "--version")
-    assert "target-bigquery v0.7.2" in said
+    assert "target-bigquery v" in said
     dumped = project.meltano(
         *("invoke", "--dump=config", "target-bigquery"), TARGET_BIGQUERY_BUCKET="a-bucket"
     )
