@@ -111,7 +111,18 @@ def test_env_example_sets_nothing_but_the_required() -> None:
 def test_plugins_need_no_hub(plugin: dict[str, Any]) -> None:
     """Meltano asks its hub for what a definition lacks; loaders are held to tried versions."""
     assert {"namespace", "pip_url", "executable"} <= plugin.keys()
-    assert plugin["name"] == "tap-callcap" or all("==" in it for it in plugin["pip_url"].split())
+    parts = plugin["pip_url"].replace("-e ./examples/bigquery", "").split()
+    assert plugin["name"] == "tap-callcap" or all("==" in it for it in parts)
+
+
+def test_the_bigquery_target_is_run_with_its_check() -> None:
+    """The package of the example has the command and the version that meltano.yml names."""
+    (loader,) = (it for it in MELTANO["plugins"]["loaders"] if it["name"] == "target-bigquery")
+    package = (CHECKOUT / "examples" / "bigquery" / "pyproject.toml").read_text("utf-8")
+
+    assert f'\n{loader["executable"]} = "target_bigquery_checked:' in package
+    assert f'dependencies = ["{loader["pip_url"].split()[0]}"]' in package
+    assert loader["config"]["method"] == "gcs_stage"
 
 
 # Commands and documents

@@ -18,7 +18,8 @@ import yaml
 from meltano_project import CHECKOUT, MeltanoProject
 from support.running import bookmark_of
 from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
-from targets.databases import BigQuery, DuckDB, PostgreSQL, Snowflake
+from targets.bigquery import GoogleAPIs
+from targets.databases import DuckDB, PostgreSQL, Snowflake
 from targets.files import CSV, JSONLines, Parquet
 from targets.postgresql import NoPostgreSQLError
 from targets.truth import differences, expected_by_default, rows_of
@@ -119,7 +120,7 @@ def test_postgresql_is_loaded(tmp_path: Path, sandbox: Sandbox, postgres: Postgr
 
 
 @pytest.mark.targets
-@pytest.mark.parametrize("kind", [Snowflake, BigQuery, Parquet], ids=lambda kind: str(kind.name))
+@pytest.mark.parametrize("kind", [Snowflake, GoogleAPIs, Parquet], ids=lambda kind: str(kind.name))
 def test_stand_ins_are_loaded(tmp_path: Path, sandbox: Sandbox, kind: type[Loader]) -> None:
     """`meltano run` as meltano.yml has the loader, its command on what plays the service."""
     if sys.version_info >= kind.python_before:
@@ -142,6 +143,22 @@ def test_stand_ins_are_loaded(tmp_path: Path, sandbox: Sandbox, kind: type[Loade
         project.meltano("run", "tap-callcap", kind.name)
 
         assert_loaded(loader, sandbox)
+
+
+@pytest.mark.skipif(
+    sys.version_info >= GoogleAPIs.python_before, reason="target-bigquery has no version for it"
+)
+def test_the_checked_bigquery_target_is_installed(project: MeltanoProject) -> None:
+    """Meltano installs it from the folder of the definition, and passes every variable on."""
+    project.install("target-bigquery")
+
+    said = project.meltano("invoke", "target-bigquery", "--version")
+    assert "target-bigquery v" in said
+    dumped = project.meltano(
+        *("invoke", "--dump=config", "target-bigquery"), TARGET_BIGQUERY_BUCKET="a-bucket"
+    )
+    assert '"bucket": "a-bucket"' in dumped
+    assert '"method": "gcs_stage"' in dumped
 
 
 def test_the_tap_is_tested_and_invoked(project: MeltanoProject) -> None:

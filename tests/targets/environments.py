@@ -86,4 +86,4 @@ def pip_url(loader: str) -> tuple[str, ...]:
 def _uv(*arguments: str) -> None:
     command = [str(CHECKOUT / "uvw"), "--quiet", *arguments]
     bare = {name: text for name, text in os.environ.items() if name != "VIRTUAL_ENV"}
-    subprocess.run(command, check=True, env=bare)
+    subprocess.run(command, check=True, env=bare, cwd=CHECKOUT)
