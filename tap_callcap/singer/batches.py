@@ -112,7 +112,7 @@ class Batches:
                 job.result()
         for file in [each.file for each in self._outputs] + [each[1] for each in self._complete]:
             if file is not None:
-                file.content.close()
+                file.drop()
 
     def _new_file(self, form: _Format) -> _File:
         self._number += 1
@@ -199,6 +199,12 @@ class _File:
         if self._lines:
             self._encoding.write(self._lines)
         self._encoding.close()
+
+    def drop(self) -> None:
+        """Close the file, and before it what would write to it when it is forgotten."""
+        with suppress(Exception):
+            self._encoding.close()
+        self.content.close()
 
 
 @dataclass(slots=True)
