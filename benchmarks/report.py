@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cases import FLOOR, IDIOMATIC, READERS, SERIES, TAP_CALLCAP, Case, Reader, Series
+from cases import DLT, FLOOR, IDIOMATIC, READERS, SERIES, TAP_CALLCAP, Case, Reader, Series
 from chart import chart
 from measuring import Run  # noqa: TC001 - msgspec reads the annotations
 
@@ -34,9 +34,16 @@ run in brackets; the readers take turns.
 
 The idiomatic SDK tap is built from the SDK's template. The floor is a hand-written loop that
 decodes and encodes without any checks. For dlt, *iterated* means fetching and decoding only. Each
-reader is a file in [`peers/`](peers). If a call lacks an object, the tap writes an object of
-nulls, because some targets need it. It therefore writes more than the others and is slower with a
-slow target.
+reader is a file in [`peers/`](peers). The tap writes the same schema for every call, with times in
+UTC, and `{}` where a call lacks an object.
+
+Where a warehouse is loaded, the time is that of `reader | loader` until both have ended, on the
+same cores; *between* is what the reader wrote to the pipe and to BATCH files. Each run counts the
+rows and the different calls in the warehouse. PostgreSQL is a real server on the same machine.
+*Snowflake's stage* is the real target until its files are ready for upload, on fakesnow: nothing is
+uploaded or merged. The idiomatic tap's `entry` of a scorecard is turned into text, without which
+databases refuse its records. dlt loads by itself; `max_table_nesting=0` keeps nested parts as JSON,
+as the targets do, and *as it comes* makes tables of them.
 """
 
 
@@ -152,6 +159,9 @@ def _section(measured: Measured, series: Series) -> Iterator[str]:
     yield f"{measured.calls:,} calls, {measured.day}, tap-callcap at {measured.commit}, "
     yield f"{measured.machine}: `uv run benchmarks/run.py {series.name}`"
     yield ""
+    if series.is_whole_way:
+        yield from _whole_way(measured, series)
+        return
     is_whole = all(case.owed == "all" for case in series.cases)
     head = ["reader", "seconds", "s CPU", "peak MB"]
     yield from _head(head + ["calls/s", "× idiomatic", "of the floor", "pages"] * is_whole)
@@ -160,6 +170,39 @@ def _section(measured: Measured, series: Series) -> Iterator[str]:
             cells = list(_cells(measured, series, case, runs))
             yield _row(cells if is_whole else cells[: len(head)])
     yield ""
+    yield from _versions(measured, series)
+
+
+def _whole_way(measured: Measured, series: Series) -> Iterator[str]:
+    yield from _head([
+        "way",
+        "seconds",
+        "calls/s",
+        "reader s CPU",
+        "loader s CPU",
+        "reader peak MB",
+        "loader peak MB",
+        "MB between",
+    ])
+    for case in series.cases:
+        if runs := measured.runs.get(case.name):
+            seconds = sorted(run.seconds for run in runs)
+            loads = case.warehouse and case.reader != DLT
+            yield _row([
+                case.name,
+                f"{median(seconds):.2f} ({seconds[0]:.2f}–{seconds[-1]:.2f})",
+                f"{measured.calls / median(seconds):,.0f}",
+                f"{_median(runs, 'cpu'):.2f}",
+                f"{_median(runs, 'loader_cpu'):.2f}" if loads else "–",
+                f"{_median(runs, 'peak') / MEGABYTE:.0f}",
+                f"{_median(runs, 'loader_peak') / MEGABYTE:.0f}" if loads else "–",
+                f"{_median(runs, 'between') / MEGABYTE:.0f}" if loads or case.batches else "–",
+            ])
+    yield ""
+    yield from _versions(measured, series)
+
+
+def _versions(measured: Measured, series: Series) -> Iterator[str]:
     used = {case.reader.package for case in series.cases}
     names = (f"{name} {text}" for name, text in measured.versions.items() if name in used)
     yield f"{', '.join(names)}."
