@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 CHARTED = ("peers", "300ms", "peers-300ms")
+BEGIN = "<!-- fastest: from benchmarks/run.py to-warehouse -->"
+END = "<!-- fastest: end -->"
+WAYS_INTO = (
+    "tap-callcap, RECORD into {}",
+    "tap-callcap, BATCH into {}",
+    "tap-callcap, BATCH, Arrow into {}",
+    "idiomatic SDK tap, RECORD into {}",
+    "idiomatic SDK tap, BATCH into {}",
+    "dlt rest_api, into {}",
+)
 RESULTS, CHART, MEASUREMENTS = "RESULTS.md", "chart.svg", "measurements"
 MEGABYTE = 1e6
 INTRODUCTION = """\
@@ -137,6 +147,29 @@ def write_report(folder: Path, everything: list[Measured]) -> None:
     (folder / CHART).write_text(chart(panels), encoding="utf-8")
 
 
+def write_fastest(document: Path, everything: Iterable[Measured]) -> None:
+    """Bring the table of the ways into each target up to date, if they were measured."""
+    for measured in everything:
+        if measured.series == "to-warehouse":
+            head, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+            table = "\n".join(_fastest(measured, SERIES[measured.series]))
+            text = f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
+            document.write_text(text, encoding="utf-8")
+
+
+def _fastest(measured: Measured, series: Series) -> Iterator[str]:
+    yield f"Medians in seconds for {measured.calls:,} calls of 3.8 KB, {measured.day}:"
+    yield ""
+    yield from _head([
+        "into",
+        *(name.replace(", into {}", "").replace(" into {}", "") for name in WAYS_INTO),
+    ])
+    for warehouse in dict.fromkeys(case.warehouse for case in series.cases):
+        found = [measured.runs.get(name.format(warehouse)) for name in WAYS_INTO]
+        cells = [f"{_median(runs, 'seconds'):.1f}" if runs else "–" for runs in found]
+        yield _row([warehouse, *cells])
+
+
 def _report(everything: list[Measured]) -> Iterator[str]:
     yield INTRODUCTION
     runs = [run for each in everything for runs in each.runs.values() for run in runs]
@@ -174,16 +207,8 @@ def _section(measured: Measured, series: Series) -> Iterator[str]:
 
 
 def _whole_way(measured: Measured, series: Series) -> Iterator[str]:
-    yield from _head([
-        "way",
-        "seconds",
-        "calls/s",
-        "reader s CPU",
-        "loader s CPU",
-        "reader peak MB",
-        "loader peak MB",
-        "MB between",
-    ])
+    head = ["way", "seconds", "calls/s", "reader s CPU", "loader s CPU", "reader peak MB"]
+    yield from _head([*head, "loader peak MB", "MB between"])
     for case in series.cases:
         if runs := measured.runs.get(case.name):
             seconds = sorted(run.seconds for run in runs)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from cases import DLT, SERIES, TAP, Case, Reader, Series
 from measuring import HERE, Delivery, Run, RunError, run, run_into, serving, take_files
 from pages import BEGINNING, UTC, Pages
-from report import MEASUREMENTS, Measured, measured_in, write_report
+from report import MEASUREMENTS, Measured, measured_in, write_fastest, write_report
 from warehouses import WAREHOUSES, counted_in
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def main() -> None:
         for each in series:
             measure(each, 1 if wish.quick else wish.runs, measurements, resume=wish.resume)
     write_report(results, measured_in(measurements))
+    if not wish.quick:
+        write_fastest(CHECKOUT / "docs" / "targets.md", measured_in(measurements))
     print(f"\n{results / 'RESULTS.md'}")
 
 
