@@ -185,6 +185,7 @@ class _File:
         self._block = form.block
         self._encoding = form.into(content)
         self._lines = bytearray()
+        self._is_complete = False
 
     def add(self, records: Sequence[Record], submit: Callable[[Callable[[], None]], Any]) -> None:
         """Add records; `submit` has a thread write them."""
@@ -199,11 +200,13 @@ class _File:
         if self._lines:
             self._encoding.write(self._lines)
         self._encoding.close()
+        self._is_complete = True
 
     def drop(self) -> None:
         """Close the file, and before it what would write to it when it is forgotten."""
-        with suppress(Exception):
-            self._encoding.close()
+        if not self._is_complete:  # else it may have been announced
+            with suppress(Exception):
+                self._encoding.close()
         self.content.close()
 
 

@@ -20,6 +20,7 @@ from singer_sdk.exceptions import ConfigurationError
 
 from support.direct_client import DirectClient
 from support.histories import BEGINNING, KillableWriter
+from support.kills import ENCODINGS, rows_of
 from support.running import bookmark_of, discovered, lines_of, run_tap
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.singer.writer import BlockWriter
@@ -230,8 +231,13 @@ def test_an_error_in_the_other_thread_ends_the_run(
     assert files_in(tmp_path) == []
 
 
-def test_a_file_that_was_announced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop may come right behind its message."""
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=["gzip", "arrow", "jsonl", "parquet"])
+def test_a_file_that_was_announced_stays(
+    encoding: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop may come right behind its message; the file stays as it was."""
+    if encoding["format"] != "jsonl":
+        pytest.importorskip("pyarrow")
 
     class StoppedWriter(BlockWriter):
         def write_message(self, message: Any) -> None:
@@ -243,7 +249,7 @@ def test_a_file_that_was_announced_stays(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("tap_callcap.singer.writer.sys.stdout", out)
     client = DirectClient(callcap())
     tap = TapCallcap(
-        config={"api_key": "sandbox", "batch_config": config_of(tmp_path)},
+        config={"api_key": "sandbox", "batch_config": config_of(tmp_path, encoding=encoding)},
         client_factory=lambda _: client,
         message_writer=StoppedWriter(),
     )
@@ -251,8 +257,8 @@ def test_a_file_that_was_announced_stays(tmp_path: Path, monkeypatch: pytest.Mon
         tap.sync_all()
     assert isinstance(out.buffer, io.BytesIO)
     lines = [json.loads(line) for line in out.buffer.getvalue().splitlines()]
-    (url,) = lines[-1]["manifest"]
-    assert [path.as_uri() for path in files_in(tmp_path)] == [url]
+    assert [path.as_uri() for path in files_in(tmp_path)] == lines[-1]["manifest"]
+    assert {row["call_id"] for row in rows_of(lines[-1])} == callcap().book.ids
 
 
 CONFIGS: dict[str, tuple[Callable[[Path], Any], str]] = {
