@@ -76,7 +76,7 @@ def destination(name: str, folder: Path, config: dict[str, Any]) -> Destination:
         return dlt.destinations.duckdb(str(folder / "warehouse.duckdb"))
     if name == "PostgreSQL":
         return dlt.destinations.postgres(
-            f"postgresql://postgres@{quote(config['server'], safe='')}/postgres"
+            f"postgresql://postgres:any@{quote(config['server'], safe='')}/postgres"
         )
     return dlt.destinations.filesystem(bucket_url=(folder / "loaded").as_uri())
 
