@@ -37,8 +37,7 @@ MAPPED = {
 CONFIGS: dict[str, dict[str, Any]] = {
     "as they are": {},
     "flattened": {"flattening_enabled": True, "flattening_max_depth": 3},
-    "mapped": {"stream_maps": MAPPED},
-    "all": {"stream_maps": MAPPED, "flattening_enabled": True, "flattening_max_depth": 1},
+    "mapped": {"stream_maps": MAPPED, "flattening_enabled": True, "flattening_max_depth": 1},
 }
 
 
