@@ -262,8 +262,9 @@ class Storage:
         """Remove a file, if there is one."""
         if self._folder is not None:
             Path(self._folder / name).unlink(missing_ok=True)
-        elif self._system.exists(f"{self._base}/{name}"):
-            self._system.rm_file(f"{self._base}/{name}")
+        else:
+            with suppress(FileNotFoundError):
+                self._system.rm_file(f"{self._base}/{name}")
 
 
 def _link(file: int, path: Path) -> None:

@@ -72,7 +72,7 @@ def _value_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield f".encoding.format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
     if encoding.get("compression") not in {None, "gzip", "none"}:
         yield ".encoding.compression must be gzip or none"
-    if encoding["format"] == "arrow" and encoding.get("compression") == "gzip":
+    if encoding.get("format") == "arrow" and encoding.get("compression") == "gzip":
         yield ".encoding.compression must be none for arrow: its readers do not decompress files"
     if not isinstance(storage.get("prefix", ""), (str, type(None))):
         yield ".storage.prefix must be text"
