@@ -40,7 +40,7 @@ class Reader:
     @property
     def _pin(self) -> re.Match[str] | None:
         text = self.script.read_text(encoding="utf-8") if self.script else ""
-        return re.search(rf'"{re.escape(self.package)}(?:\[\w+\])?==([\d.]+)"', text)
+        return re.search(rf'"{re.escape(self.package)}(?:\[[\w,]+\])?==([\d.]+)"', text)
 
 
 TAP_CALLCAP = Reader("tap-callcap", "tap-callcap")
@@ -63,6 +63,10 @@ class Case:
     arguments: tuple[str, ...] = SYNC
     owed: str = "all"
     """Which calls the run must deliver: `all`, only the `newest`, or `none`."""
+    batches: str = ""
+    """Format of BATCH files; RECORD messages if empty."""
+    warehouse: str = ""
+    """Where a loader writes to; the output is only read if empty."""
 
     @property
     def name(self) -> str:
@@ -82,6 +86,11 @@ class Series:
     """Seconds between a request and its answer."""
     megabytes_per_second: float | None = None
     """Maximum reading speed of the target; unlimited if None."""
+
+    @property
+    def is_whole_way(self) -> bool:
+        """Whether its cases write files or load a warehouse."""
+        return any(case.warehouse or case.batches for case in self.cases)
 
 
 def tap(concurrency: int) -> Case:
@@ -109,6 +118,25 @@ OTHERS = (
     Case(DLT, "iterated"),
     Case(DLT, "into files", {"into_files": True}),
 )
+
+WAYS = {"RECORD": "", "BATCH": "jsonl", "BATCH, Parquet": "parquet", "BATCH, Arrow": "arrow"}
+
+
+def way(name: str, warehouse: str = "", reader: Reader = TAP_CALLCAP) -> Case:
+    """A Singer tap that writes in one of the `WAYS`, into a warehouse or to nowhere."""
+    manner = f"{name} into {warehouse}" if warehouse else name
+    # The types of some fields vary, which databases refuse.
+    config = {"entries_as_text": True} if reader == IDIOMATIC and warehouse else {}
+    return Case(reader, manner, config, batches=WAYS[name], warehouse=warehouse)
+
+
+def dlt_into(warehouse: str, **settings: object) -> Case:
+    """The dlt pipeline, which loads by itself."""
+    manner = f"into {warehouse}" + ", as it comes" * (not settings)
+    return Case(DLT, manner, {"into": warehouse, **settings}, warehouse=warehouse)
+
+
+FLAT = {"max_table_nesting": 0}  # nested parts as JSON, as the targets have them
 
 SERIES = {
     series.name: series
@@ -176,6 +204,50 @@ SERIES = {
                 )
                 for reader in (IDIOMATIC, TAP_CALLCAP)
             ),
+        ),
+        Series(
+            "no-start-date",
+            "Without `start_date`",
+            (tap(4), Case(TAP_CALLCAP, "no start_date", {"start_date": None})),
+        ),
+        Series(
+            "million-no-start-date",
+            "A million calls without `start_date`",
+            (Case(TAP_CALLCAP, "no start_date", {"start_date": None}),),
+            calls=1_000_000,
+        ),
+        Series(
+            "batches",
+            "Into files of BATCH messages",
+            (
+                *(way(name) for name in WAYS),
+                way("RECORD", reader=IDIOMATIC),
+                way("BATCH", reader=IDIOMATIC),
+            ),
+        ),
+        Series(
+            "to-warehouse",
+            "Into the warehouse",
+            (
+                way("RECORD", "DuckDB"),
+                way("RECORD", "DuckDB", IDIOMATIC),
+                dlt_into("DuckDB", **FLAT),
+                dlt_into("DuckDB"),
+                way("RECORD", "PostgreSQL"),
+                way("BATCH", "PostgreSQL"),
+                way("RECORD", "PostgreSQL", IDIOMATIC),
+                way("BATCH", "PostgreSQL", IDIOMATIC),
+                dlt_into("PostgreSQL", **FLAT),
+                way("RECORD", "Snowflake's stage"),
+                way("BATCH", "Snowflake's stage"),
+                way("BATCH, Arrow", "Snowflake's stage"),
+                way("RECORD", "Snowflake's stage", IDIOMATIC),
+                way("BATCH", "Snowflake's stage", IDIOMATIC),
+                way("RECORD", "JSON Lines"),
+                way("RECORD", "JSON Lines", IDIOMATIC),
+                dlt_into("JSON Lines", **FLAT),
+            ),
+            calls=20_000,
         ),
     )
 }

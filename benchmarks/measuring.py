@@ -43,12 +43,25 @@ class Run:
 
     seconds: float
     cpu: float
-    """CPU time in seconds, over all threads and processes."""
+    """CPU time in seconds, over all threads and processes; without the loader's."""
     peak: int
-    """Peak memory of the largest process, in bytes."""
+    """Peak memory of the largest process, in bytes; without the loader's."""
     records: int
     pages: int
     server_cpu: float
+    loader_cpu: float = 0.0
+    loader_peak: int = 0
+    between: int = 0
+    """Bytes that the reader wrote, to the pipe and to files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process used: seconds of CPU, peak of memory in bytes, bytes written."""
+
+    cpu: float
+    peak: int
+    written: int
 
 
 @dataclass
@@ -157,6 +170,62 @@ def run(
         msg = f"{' '.join(command)} ended with {process.returncode}:\n{last}"
         raise RunError(msg)
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * PEAK_UNIT
+
+
+def run_into(
+    command: Sequence[str],
+    loader: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+) -> tuple[float, Usage, Usage]:
+    """Run `command`, its output read by `loader`, if any; return seconds and what each used.
+
+    Raises:
+        RunError: If one of them fails.
+    """
+    with (folder / "log").open("wb") as log, (folder / "states").open("wb") as states:
+        began = time.perf_counter()
+        source = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stderr=log,
+            stdout=subprocess.PIPE if loader else subprocess.DEVNULL,
+        )
+        processes = [source]
+        if loader:
+            processes.append(
+                subprocess.Popen(
+                    loader,
+                    cwd=folder,
+                    env=environment,
+                    stdin=source.stdout,
+                    stdout=states,
+                    stderr=log,
+                )
+            )
+            assert source.stdout is not None
+            source.stdout.close()  # so that the reader notices where the loader ends early
+        used = [_ended(process) for process in processes]
+        seconds = time.perf_counter() - began
+    if any(process.returncode for process in processes):
+        last = (folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        msg = f"{' '.join(command)} | {' '.join(loader)} failed:\n{last}"
+        raise RunError(msg)
+    return seconds, used[0], used[1] if loader else Usage(0.0, 0, 0)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> Usage:
+    """Wait for the end of a process; returns what it used."""
+    written = 0
+    if sys.platform == "linux":
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        lines = Path(f"/proc/{process.pid}/io").read_text(encoding="ascii").splitlines()
+        written = int(dict(line.split(": ") for line in lines)["wchar"])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * PEAK_UNIT, written)
 
 
 def _read(pipe: int, delivery: Delivery, megabytes_per_second: float | None) -> Sequence[bytes]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cases import FLOOR, IDIOMATIC, READERS, SERIES, TAP_CALLCAP, Case, Reader, Series
+from cases import DLT, FLOOR, IDIOMATIC, READERS, SERIES, TAP_CALLCAP, Case, Reader, Series
 from chart import chart
 from measuring import Run  # noqa: TC001 - msgspec reads the annotations
 
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 CHARTED = ("peers", "300ms", "peers-300ms")
+BEGIN = "<!-- fastest: from benchmarks/run.py to-warehouse -->"
+END = "<!-- fastest: end -->"
+WAYS_INTO = (
+    "tap-callcap, RECORD into {}",
+    "tap-callcap, BATCH into {}",
+    "tap-callcap, BATCH, Arrow into {}",
+    "idiomatic SDK tap, RECORD into {}",
+    "idiomatic SDK tap, BATCH into {}",
+    "dlt rest_api, into {}",
+)
 RESULTS, CHART, MEASUREMENTS = "RESULTS.md", "chart.svg", "measurements"
 MEGABYTE = 1e6
 INTRODUCTION = """\
@@ -34,9 +44,16 @@ run in brackets; the readers take turns.
 
 The idiomatic SDK tap is built from the SDK's template. The floor is a hand-written loop that
 decodes and encodes without any checks. For dlt, *iterated* means fetching and decoding only. Each
-reader is a file in [`peers/`](peers). If a call lacks an object, the tap writes an object of
-nulls, because some targets need it. It therefore writes more than the others and is slower with a
-slow target.
+reader is a file in [`peers/`](peers). The tap writes the same schema for every call, with times in
+UTC, and `{}` where a call lacks an object.
+
+Where a warehouse is loaded, the time is that of `reader | loader` until both have ended, on the
+same cores; *between* is what the reader wrote to the pipe and to BATCH files. Each run counts the
+rows and the different calls in the warehouse. PostgreSQL is a real server on the same machine.
+*Snowflake's stage* is the real target until its files are ready for upload, on fakesnow: nothing is
+uploaded or merged. The idiomatic tap's `entry` of a scorecard is turned into text, without which
+databases refuse its records. dlt loads by itself; `max_table_nesting=0` keeps nested parts as JSON,
+as the targets do, and *as it comes* makes tables of them.
 """
 
 
@@ -130,6 +147,29 @@ def write_report(folder: Path, everything: list[Measured]) -> None:
     (folder / CHART).write_text(chart(panels), encoding="utf-8")
 
 
+def write_fastest(document: Path, everything: Iterable[Measured]) -> None:
+    """Bring the table of the ways into each target up to date, if they were measured."""
+    for measured in everything:
+        if measured.series == "to-warehouse":
+            head, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+            table = "\n".join(_fastest(measured, SERIES[measured.series]))
+            text = f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
+            document.write_text(text, encoding="utf-8")
+
+
+def _fastest(measured: Measured, series: Series) -> Iterator[str]:
+    yield f"Medians in seconds for {measured.calls:,} calls of 3.8 KB, {measured.day}:"
+    yield ""
+    yield from _head([
+        "into",
+        *(name.replace(", into {}", "").replace(" into {}", "") for name in WAYS_INTO),
+    ])
+    for warehouse in dict.fromkeys(case.warehouse for case in series.cases):
+        found = [measured.runs.get(name.format(warehouse)) for name in WAYS_INTO]
+        cells = [f"{_median(runs, 'seconds'):.1f}" if runs else "–" for runs in found]
+        yield _row([warehouse, *cells])
+
+
 def _report(everything: list[Measured]) -> Iterator[str]:
     yield INTRODUCTION
     runs = [run for each in everything for runs in each.runs.values() for run in runs]
@@ -152,6 +192,9 @@ def _section(measured: Measured, series: Series) -> Iterator[str]:
     yield f"{measured.calls:,} calls, {measured.day}, tap-callcap at {measured.commit}, "
     yield f"{measured.machine}: `uv run benchmarks/run.py {series.name}`"
     yield ""
+    if series.is_whole_way:
+        yield from _whole_way(measured, series)
+        return
     is_whole = all(case.owed == "all" for case in series.cases)
     head = ["reader", "seconds", "s CPU", "peak MB"]
     yield from _head(head + ["calls/s", "× idiomatic", "of the floor", "pages"] * is_whole)
@@ -160,6 +203,31 @@ def _section(measured: Measured, series: Series) -> Iterator[str]:
             cells = list(_cells(measured, series, case, runs))
             yield _row(cells if is_whole else cells[: len(head)])
     yield ""
+    yield from _versions(measured, series)
+
+
+def _whole_way(measured: Measured, series: Series) -> Iterator[str]:
+    head = ["way", "seconds", "calls/s", "reader s CPU", "loader s CPU", "reader peak MB"]
+    yield from _head([*head, "loader peak MB", "MB between"])
+    for case in series.cases:
+        if runs := measured.runs.get(case.name):
+            seconds = sorted(run.seconds for run in runs)
+            loads = case.warehouse and case.reader != DLT
+            yield _row([
+                case.name,
+                f"{median(seconds):.2f} ({seconds[0]:.2f}–{seconds[-1]:.2f})",
+                f"{measured.calls / median(seconds):,.0f}",
+                f"{_median(runs, 'cpu'):.2f}",
+                f"{_median(runs, 'loader_cpu'):.2f}" if loads else "–",
+                f"{_median(runs, 'peak') / MEGABYTE:.0f}",
+                f"{_median(runs, 'loader_peak') / MEGABYTE:.0f}" if loads else "–",
+                f"{_median(runs, 'between') / MEGABYTE:.0f}" if loads or case.batches else "–",
+            ])
+    yield ""
+    yield from _versions(measured, series)
+
+
+def _versions(measured: Measured, series: Series) -> Iterator[str]:
     used = {case.reader.package for case in series.cases}
     names = (f"{name} {text}" for name, text in measured.versions.items() if name in used)
     yield f"{', '.join(names)}."

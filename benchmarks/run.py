@@ -13,14 +13,20 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cases import SERIES, TAP, Case, Reader, Series
-from measuring import HERE, Delivery, Run, RunError, run, serving, take_files
+from cases import DLT, SERIES, TAP, Case, Reader, Series
+from measuring import HERE, Delivery, Run, RunError, run, run_into, serving, take_files
 from pages import BEGINNING, UTC, Pages
-from report import MEASUREMENTS, Measured, measured_in, write_report
+from report import MEASUREMENTS, Measured, measured_in, write_fastest, write_report
+from warehouses import WAREHOUSES, counted_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CHECKOUT = HERE.parent
 CACHE = CHECKOUT / ".cache" / "benchmarks"
@@ -61,6 +67,8 @@ def main() -> None:
         for each in series:
             measure(each, 1 if wish.quick else wish.runs, measurements, resume=wish.resume)
     write_report(results, measured_in(measurements))
+    if not wish.quick:
+        write_fastest(CHECKOUT / "docs" / "targets.md", measured_in(measurements))
     print(f"\n{results / 'RESULTS.md'}")
 
 
@@ -102,6 +110,8 @@ def measured_run(series: Series, case: Case) -> Run:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     place = pages_of(series.calls)
+    if case.batches or case.warehouse:
+        return whole_way(series, case, folder)
     pages = Pages(place)
     newest = datetime.fromtimestamp(pages.times[-1], UTC).replace(second=0)
     owed = {
@@ -130,13 +140,62 @@ def measured_run(series: Series, case: Case) -> Run:
             megabytes_per_second=series.megabytes_per_second,
         )
     if "into_files" in case.config:
-        take_files(folder / "files" / "callcap" / "calls", delivery)
+        take_files(folder / "loaded" / "callcap" / "calls", delivery)
     try:
         delivery.check(owed)
     except RunError as error:
         msg = f"{case.name}: {error}"
         raise RunError(msg) from None
     return Run(seconds, cpu, peak, delivery.records, served.pages, served.cpu)
+
+
+def whole_way(series: Series, case: Case, folder: Path) -> Run:
+    """One run of `case` into BATCH files, or into its warehouse by a loader.
+
+    Raises:
+        RunError: If it fails, or not every call is there once.
+    """
+    warehouse = WAREHOUSES.get(case.warehouse)
+    files = folder / "batches"
+    with (
+        serving(pages_of(series.calls), series.latency) as served,
+        warehouse.serving() if warehouse else nullcontext("") as server,
+    ):
+        start = f"{BEGINNING:%FT%TZ}"
+        config = {"api_url": served.url, "api_key": "key", "start_date": start, **case.config}
+        if case.batches:
+            encoding = {"format": case.batches}
+            if case.batches == "jsonl":
+                encoding["compression"] = "gzip"
+            config["batch_config"] = {"encoding": encoding, "storage": {"root": files.as_uri()}}
+        if case.reader == DLT:
+            config["server"] = server
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        loader: Sequence[str] = ()
+        if warehouse and case.reader != DLT:
+            loader = warehouse.command()
+            target = json.dumps(warehouse.config_for(server))
+            (folder / "target.json").write_text(target, encoding="utf-8")
+        (folder / "loaded").mkdir()
+        seconds, reader, by_loader = run_into(
+            command_of(case), loader, folder=folder, environment=environment_in(folder)
+        )
+        python = environment_of(DLT) / "bin" / "python" if case.reader == DLT else None
+        found = warehouse.counted(folder, server, python) if warehouse else counted_in(files)
+    if found != (series.calls, series.calls):
+        msg = f"{case.name}: {found[0]} rows of {found[1]} calls, where there are {series.calls}"
+        raise RunError(msg)
+    return Run(
+        seconds,
+        reader.cpu,
+        reader.peak,
+        found[0],
+        served.pages,
+        served.cpu,
+        by_loader.cpu,
+        by_loader.peak,
+        reader.written,
+    )
 
 
 def command_of(case: Case) -> list[str]:

@@ -33,7 +33,7 @@ from tap_callcap.singer.inputs import (
     with_replication_methods,
 )
 from tap_callcap.singer.maps import check_stream_maps
-from tap_callcap.singer.storage import check_batch_config
+from tap_callcap.singer.storage import FORMATS, check_batch_config
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.streams import STREAMS
@@ -241,3 +241,5 @@ class TapCallcap(Tap):
 
 
 TapCallcap.append_builtin_config(TapCallcap.config_jsonschema)
+_BATCHES = TapCallcap.config_jsonschema["properties"]["batch_config"]["properties"]
+_BATCHES["encoding"]["properties"]["format"]["enum"] = [*FORMATS]  # SDK 0.54 does not know all

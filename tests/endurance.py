@@ -7,36 +7,31 @@ with `--histories 100 --kills 5` it is faster, but less thorough. It exits 1 if 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import platform
 import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections import Counter
 from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta, timezone
+from itertools import product
 from multiprocessing import Pool
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from support.histories import (
-    BEGINNING,
     History,
     live_through,
     random_history,
     read_forward,
     read_with_tap,
 )
+from support.kills import SIGNALS, Kill, killed
 from support.odd_histories import ODD, odd_history, odd_kinds
-from support.running import COMMAND, bookmark_of, clean_environment, run_tap
 from support.tables import head, row
-from tap_callcap.sandbox import CallBook, Callcap, Sandbox, Switches, made_up_calls
+from tap_callcap.sandbox import Switches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +42,6 @@ ALONE = "as documented"
 SIDE_BY_SIDE = "as documented, four requests in flight"
 SEVERAL = "two or three of the switches"
 TEXTBOOK = "textbook reader, as documented"
-SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
 @dataclass
@@ -122,73 +116,6 @@ def swapped(seed: int, page_size: int, lag: int) -> int:
     return len(history.lost()) if history.run(read_with_tap) else -1
 
 
-@dataclass(frozen=True)
-class Kill:
-    """What became of a process that was ended by a signal, and of the next run."""
-
-    number: int
-    code: int
-    lost: int
-    repeated_before: int
-    broken_lines: int
-    is_traced: bool
-
-
-def killed(number: int, seed: int) -> Kill:  # noqa: PLR0914 - a play in three acts
-    """End an installed tap by a signal at a random moment, and read on from its last STATE."""
-    logging.disable(logging.CRITICAL)
-    rng = Random(f"{number} {seed}")
-    start = BEGINNING - timedelta(days=60)
-    book = CallBook(made_up_calls(300, seed=7, start=start, end=BEGINNING))
-    callcap = Callcap(book, clock=lambda: BEGINNING, switches=Switches(latency=0.01))
-    with Sandbox(callcap) as sandbox, tempfile.TemporaryDirectory() as folder:
-        config = {"api_key": "sandbox", "api_url": sandbox.url, "page_size": 5, "concurrency": 2}
-        file = Path(folder) / "config.json"
-        file.write_text(json.dumps(config), encoding="utf-8")
-        with subprocess.Popen(
-            [COMMAND, f"--config={file}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=clean_environment() | {"PYTHONUNBUFFERED": "1" if seed % 2 else ""},
-        ) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            lines: list[bytes] = []
-            target = threading.Thread(target=lines.extend, args=(process.stdout,))
-            target.start()
-            asked = rng.randrange(1, 55)  # of some sixty requests
-            while len(callcap.requests) < asked and process.poll() is None:
-                time.sleep(0.001)
-            time.sleep(rng.random() * 0.02)
-            process.send_signal(number)
-            target.join()
-            log = process.stderr.read()
-            code = process.wait(timeout=30)
-    messages = [message for line in lines if (message := message_of(line)) is not None]
-    states = [message["value"] for message in messages if message["type"] == "STATE"]
-    written = {m["record"]["call_id"] for m in messages if m["type"] == "RECORD"}
-    callcap.switches = Switches()
-    rest = run_tap(callcap, state=states[-1] if states else {})
-    behind = datetime(2000, 1, 1, tzinfo=UTC)
-    if states:
-        text = bookmark_of(states[-1])
-        behind = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    too_early = [c for c in rest.ids if book[c]["last_modified"] < behind - timedelta(minutes=10)]
-    lost = book.ids - written - rest.ids
-    is_cut = bool(lines) and not lines[-1].endswith(b"\n")
-    broken = len(lines) - len(messages) - (number == signal.SIGKILL and is_cut)
-    return Kill(number, code, len(lost), len(too_early), broken, b"Traceback" in log)
-
-
-def message_of(line: bytes) -> dict[str, Any] | None:
-    """The message in a line, none where the line is cut or is no JSON."""
-    try:
-        return dict(json.loads(line)) if line.endswith(b"\n") else None
-    except ValueError:
-        sys.stderr.write(f"This line is no JSON: {line!r}\n")  # it holds made-up calls only
-        return None
-
-
 def tallied(pool: Any, kind: str, seeds: Iterable[int]) -> Tally:
     """Many histories, side by side."""
     return sum(pool.starmap(lived, [(kind, seed) for seed in seeds], chunksize=20), Tally())
@@ -214,15 +141,14 @@ def main() -> int:
         }
         sizes = [(seed, size, lag) for seed in (1, 2) for size in range(1, 51) for lag in (0, 1)]
         swaps = pool.starmap(swapped, sizes)
-        moments = [(number, seed) for number in SIGNALS for seed in range(wish.kills)]
+        seeds = {"RECORD": range(wish.kills), "BATCH": range(wish.kills // 2)}
+        moments = [(each, seed, way) for way in seeds for each in SIGNALS for seed in seeds[way]]
         kills = pool.starmap(killed, moments, chunksize=5)
     lines = list(report(tallies, swaps, kills, time.monotonic() - began))
     REPORT.write_text("\n".join(lines) + "\n", encoding="utf-8")
     ours = [tally for kind, tally in tallies.items() if kind != TEXTBOOK]
     is_bad = any(t.seeds for t in ours) or any(swaps)
-    is_bad |= any(kill.lost or kill.broken_lines or kill.is_traced for kill in kills)
-    promised = {int(number): code for number, code in SIGNALS.items()}
-    is_bad |= any(kill.repeated_before or kill.code != promised[kill.number] for kill in kills)
+    is_bad |= any(kill.is_bad for kill in kills)
     sys.stdout.write("\n".join(lines) + "\n")
     return int(is_bad)
 
@@ -291,28 +217,40 @@ def report(
     yield "The installed command is stopped at a random moment, every other time with"
     yield 'PYTHONUNBUFFERED; then a run continues from its last STATE. "Repeated too early"'
     yield 'counts calls from before the bookmark minus the lookback. "Broken lines" excludes'
-    yield "the last line after SIGKILL, which may be cut."
+    yield 'the last line after SIGKILL, which may be cut. "Torn files" are missing or unreadable,'
+    yield 'and named in a manifest; "files left" are in none. BATCH takes all formats in turn.'
     yield ""
     yield from head(
         "signal",
+        "messages",
         "moments",
         "exit codes",
         "calls lost",
         "repeated too early",
         "broken lines",
+        "torn files",
+        "files left",
         "tracebacks",
     )
-    for number in SIGNALS:
-        of_it = [kill for kill in kills if kill.number == number]
+    for way, number in product(("RECORD", "BATCH"), SIGNALS):
+        of_it = [kill for kill in kills if (kill.way, kill.number) == (way, number)]
         codes = Counter(kill.code for kill in of_it)
         yield row(
             signal.Signals(number).name,
+            way,
             len(of_it),
             ", ".join(f"{code}: {count}" for code, count in sorted(codes.items())),
-            sum(kill.lost for kill in of_it),
-            sum(kill.repeated_before for kill in of_it),
-            sum(kill.broken_lines for kill in of_it),
-            sum(kill.is_traced for kill in of_it),
+            *(
+                sum(getattr(kill, name) for kill in of_it)
+                for name in (
+                    "lost",
+                    "repeated_before",
+                    "broken_lines",
+                    "torn",
+                    "left",
+                    "is_traced",
+                )
+            ),
         )
 
 

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 import run
-from cases import FLOOR, IDIOMATIC, SERIES, TAP_CALLCAP, Case, Series, floor, tap
+from cases import FLOOR, IDIOMATIC, SERIES, TAP_CALLCAP, Case, Series, floor, tap, way
 from measuring import Delivery, RunError
 from pages import Pages, make, serial_of
-from report import commit_of, measured_in, write_report
+from report import BEGIN, END, commit_of, measured_in, write_fastest, write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +71,36 @@ def test_all_who_are_measured_read_every_call(
     write_report(tmp_path, [measured])
     assert all(case.name in (tmp_path / "RESULTS.md").read_text() for case in cases)
     assert ET.parse(tmp_path / "chart.svg").getroot().tag.endswith("svg")  # noqa: S314
+
+
+@pytest.mark.slow
+def test_the_whole_way_is_measured_where_every_call_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into BATCH files and by a real loader; a run that left rows out would be void."""
+    monkeypatch.setattr(run, "CACHE", tmp_path)
+    monkeypatch.setattr(run, "REHEARSED", 20)
+    cases = (way("BATCH, Parquet"), way("RECORD", "JSON Lines"))
+    run.measure(Series("to-warehouse", "Some", cases, calls=300), 1, tmp_path)
+
+    (measured,) = measured_in(tmp_path)
+    ((batched,), (loaded,)) = (measured.runs[case.name] for case in cases)
+    assert batched.records == loaded.records == 300
+    assert loaded.loader_cpu > 0
+    assert loaded.loader_peak > 10e6
+    assert loaded.between > 300 * 3_000 > batched.between > 1_000
+
+    document = tmp_path / "targets.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    write_fastest(document, [measured])
+    lines = document.read_text(encoding="utf-8").splitlines()
+    assert (lines[0], lines[-1], "old" in lines) == ("before", "after", False)
+    (row,) = (line for line in lines if line.startswith("| JSON Lines |"))
+    assert row.split("|")[2].strip() == f"{loaded.seconds:.1f}"
+
+    monkeypatch.setattr(run, "counted_in", lambda _: (299, 299))
+    with pytest.raises(RunError, match="299 rows of 299 calls, where there are 300"):
+        run.measured_run(Series("batches", "Some", cases, calls=300), cases[0])
 
 
 def test_a_run_that_misses_or_repeats_a_call_is_void() -> None:

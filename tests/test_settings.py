@@ -375,7 +375,7 @@ INNER = [
     ({"faker_config": {"locale": [["x"]]}}, "faker_config.locale.0 must be of type string"),
     (
         {"batch_config": {"encoding": {"format": "x"}}},
-        "batch_config.encoding.format must be one of ['jsonl', 'parquet']",
+        "batch_config.encoding.format must be one of ['jsonl', 'parquet', 'arrow']",
     ),
     (
         {"batch_config": {"storage": {"root": 5}}},

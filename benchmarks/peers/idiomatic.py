@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import json
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import RESTStream, SchemaDirectory, StreamSchema, Tap
@@ -68,6 +69,17 @@ class CallsStream(RESTStream[int]):
             self.records_jsonpath, input=response.json(parse_float=decimal.Decimal)
         )
 
+    def post_process(self, row: dict[str, Any], context: Context | None = None) -> dict[str, Any]:  # noqa: ARG002 - as the SDK has it
+        """The call; on demand without fields of several types, which databases refuse."""
+        if self.config.get("entries_as_text"):
+            for card in row["scorecards"] or ():
+                for result in card["results"] or ():
+                    for answer in result["answers"] or ():
+                        entry = answer["entry"]
+                        if entry is not None and not isinstance(entry, str):
+                            answer["entry"] = json.dumps(entry, default=str)
+        return row
+
 
 class TapIdiomatic(Tap):
     """The tap."""
@@ -77,6 +89,7 @@ class TapIdiomatic(Tap):
         th.Property("api_key", th.StringType, required=True, secret=True),
         th.Property("api_url", th.StringType, required=True),
         th.Property("start_date", th.DateTimeType),
+        th.Property("entries_as_text", th.BooleanType),
     ).to_dict()
 
     def discover_streams(self) -> list[CallsStream]:

@@ -6,38 +6,53 @@ and leave files that others can read.
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
-from io import BytesIO
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 import fsspec
-import msgspec
 from singer_sdk.helpers._batch import SDKBatchMessage  # noqa: PLC2701 - there is no public name
 
+from tap_callcap.singer.encodings import Columns, Lines, arrow_schema
 from tap_callcap.singer.storage import local_folder
-from tap_callcap.singer.writer import BLOCK, ENCODER, BlockWriter, escape_line_ends
+from tap_callcap.singer.writer import BLOCK, ENCODER, BlockWriter
+from tap_callcap.sync.prefetch import Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
+
     from singer_sdk.helpers._batch import BatchConfig
-    from singer_sdk.mapper import StreamMap
     from singer_sdk.metrics import Counter
     from singer_sdk.singerlib.encoding import GenericSingerWriter
 
     from tap_callcap.records.schema import JSONSchema
     from tap_callcap.records.shaper import Record
-    from tap_callcap.singer.stream import CallcapStream
+    from tap_callcap.singer.encodings import Encoding
+
+    Transform = Callable[[Record], dict[str, Any] | None]
+
+AHEAD = 2  # blocks that wait to be compressed or turned into columns
+COLUMNS_BLOCK = 4 * BLOCK  # bytes of JSON that become columns at once
 
 
 class Batches:
-    """Collects the records of a stream, those of each stream map apart, and writes them to files.
+    """Writes the records of a stream to files, those of each stream map apart.
+
+    Another thread compresses them, or turns them into columns. A file has no name until it is
+    complete and about to be announced, so that nothing stays of it where the process is killed.
 
     Args:
-        stream: The stream.
+        name: What the names of files begin with.
+        outputs: For each stream map: the name of the stream that it writes, its schema, and its
+            transformation, None where records stay as they are.
         config: The SDK's: encoding, storage, size.
         writer: Writes the BATCH messages.
         counter: Counts them.
@@ -45,7 +60,8 @@ class Batches:
 
     def __init__(
         self,
-        stream: CallcapStream,
+        name: str,
+        outputs: Iterable[tuple[str, JSONSchema, Transform | None]],
         config: BatchConfig,
         writer: GenericSingerWriter[Any, Any],
         counter: Counter,
@@ -54,57 +70,154 @@ class Batches:
         self._counter = counter
         self._config = config
         self._storage = Storage(config)
-        self._name = f"{config.storage.prefix or ''}{stream.tap_name}--{stream.name}-{uuid4()}"
+        self._name = f"{config.storage.prefix or ''}{name}-{uuid4()}"
         self._number = 0
-        self._collected: list[tuple[StreamMap, _Lines | _Table]] = [
-            (
-                stream_map,
-                _Lines(config)
-                if config.encoding.format == "jsonl"
-                else _Table(config, stream_map.transformed_schema),
-            )
-            for stream_map in stream.fast_stream_maps
+        self._worker = Workers(1)
+        self._jobs: deque[Future[None]] = deque()
+        self._complete: deque[tuple[str, _File, Future[None]]] = deque()
+        self._outputs = [
+            _Output(stream, _Format(config, stream, schema), transform)
+            for stream, schema, transform in outputs
         ]
 
-    def add(self, record: Record) -> None:
-        """Collect `record`; write a file when `batch_size` records are collected."""
-        for stream_map, batch in self._collected:
-            mapped = stream_map.transform(record)
-            if mapped is not None:
-                batch.add(mapped)
-            if batch.count >= self._config.batch_size:
-                self._write(stream_map.stream_alias, batch)
+    def add(self, records: Sequence[Record]) -> None:
+        """Write `records`; a file is complete when it has `batch_size` of them."""
+        for output in self._outputs:
+            mapped = records
+            if output.transform is not None:
+                results = map(output.transform, records)
+                mapped = [record for record in results if record is not None]
+            while mapped:
+                if output.file is None:
+                    output.file = self._new_file(output.form)
+                room = self._config.batch_size - output.file.count
+                output.file.add(mapped[:room], self._submit)
+                mapped = mapped[room:]
+                if output.file.count >= self._config.batch_size:
+                    self._finish(output)
+        while self._complete and self._complete[0][2].done():
+            self._announce()
 
     def flush(self) -> None:
-        """Write all collected records, however few."""
-        for stream_map, batch in self._collected:
-            if batch.count:
-                self._write(stream_map.stream_alias, batch)
+        """Announce all records that were written, however few."""
+        for output in self._outputs:
+            self._finish(output)
+        while self._complete:
+            self._announce()
 
     def close(self) -> None:
-        """Drop what is not written."""
-        for _, batch in self._collected:
-            batch.close()
+        """Drop what was not announced."""
+        for job in self._jobs:  # a thread within a library must not see the interpreter end
+            with suppress(BaseException):
+                job.result()
+        for file in [each.file for each in self._outputs] + [each[1] for each in self._complete]:
+            if file is not None:
+                file.drop()
 
-    def _write(self, stream_name: str, batch: _Lines | _Table) -> None:
-        """Write a file and announce it; one that was not announced does not stay."""
+    def _new_file(self, form: _Format) -> _File:
         self._number += 1
-        name = f"{self._name}-{self._number}{batch.suffix}"
+        name = f"{self._name}-{self._number}{form.suffix}"
+        return _File(name, self._storage.unnamed(name), form)
+
+    def _submit(self, job: Callable[[], None]) -> Future[None]:
+        """Have a job done after those before it, few of which may wait."""
+        while len(self._jobs) > AHEAD:
+            self._jobs.popleft().result()
+        self._jobs.append(self._worker.submit(job))
+        return self._jobs[-1]
+
+    def _finish(self, output: _Output) -> None:
+        if output.file is not None:
+            job = self._submit(output.file.finish)
+            self._complete.append((output.stream, output.file, job))
+            output.file = None
+
+    def _announce(self) -> None:
+        """Name the oldest complete file and announce it; one that was not announced is removed."""
+        stream, file, job = self._complete[0]
+        job.result()
         before = self._written
         try:
-            with batch.finished() as content:
-                url = self._storage.put(name, content)
-            self._writer.write_message(SDKBatchMessage(stream_name, self._config.encoding, [url]))
+            url = self._storage.put(file.name, file.content)
+            self._writer.write_message(SDKBatchMessage(stream, self._config.encoding, [url]))
         except BaseException:
             if self._written == before:
-                self._storage.remove(name)
+                self._storage.remove(file.name)
             raise
+        self._complete.popleft()
+        file.content.close()
         self._counter.increment()
 
     @property
     def _written(self) -> int:
         """How many messages have been written for sure."""
         return self._writer.written if isinstance(self._writer, BlockWriter) else 0
+
+
+class _Format:
+    """What the files of a stream are like."""
+
+    def __init__(self, config: BatchConfig, stream: str, schema: JSONSchema) -> None:
+        self._form = config.encoding.format
+        self._compression = config.encoding.compression
+        if self._form == "jsonl":
+            self.suffix = ".json.gz" if self._compression == "gzip" else ".json"
+            self.block = BLOCK
+        else:
+            self.suffix = f".{self._form}"
+            self.block = COLUMNS_BLOCK
+            self._columns = arrow_schema(stream, schema)
+
+    def into(self, file: IO[bytes]) -> Encoding:
+        """Write to `file`."""
+        if self._form == "jsonl":
+            return Lines(file, is_compressed=self._compression == "gzip")
+        return Columns(file, self._columns, self._form, self._compression)
+
+
+class _File:
+    """A file that is being written."""
+
+    def __init__(self, name: str, content: IO[bytes], form: _Format) -> None:
+        self.name = name
+        self.content = content
+        self.count = 0
+        self._block = form.block
+        self._encoding = form.into(content)
+        self._lines = bytearray()
+        self._is_complete = False
+
+    def add(self, records: Sequence[Record], submit: Callable[[Callable[[], None]], Any]) -> None:
+        """Add records; `submit` has a thread write them."""
+        self.count += len(records)
+        self._lines += ENCODER.encode_lines(records)
+        if len(self._lines) >= self._block:
+            lines, self._lines = self._lines, bytearray()
+            submit(partial(self._encoding.write, lines))
+
+    def finish(self) -> None:
+        """Complete the content."""
+        if self._lines:
+            self._encoding.write(self._lines)
+        self._encoding.close()
+        self._is_complete = True
+
+    def drop(self) -> None:
+        """Close the file, and before it what would write to it when it is forgotten."""
+        if not self._is_complete:  # else it may have been announced
+            with suppress(Exception):
+                self._encoding.close()
+        self.content.close()
+
+
+@dataclass(slots=True)
+class _Output:
+    """A stream that is written, and its file, None where no record came since the last one."""
+
+    stream: str
+    form: _Format
+    transform: Transform | None
+    file: _File | None = None
 
 
 class Storage:
@@ -116,118 +229,48 @@ class Storage:
         if self._folder is None:
             self._system, self._base = fsspec.url_to_fs(root, **config.storage.params)
 
+    def unnamed(self, name: str) -> IO[bytes]:
+        """An open file that has no name yet, in the folder where it will have `name`."""
+        if self._folder is None:
+            return TemporaryFile()
+        path = (self._folder / name).absolute()
+        for folder in reversed(path.parents):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        try:  # one that can be given a name, as Python's own cannot
+            return os.fdopen(os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")
+        except (AttributeError, OSError):  # not on Linux, or not on this file system
+            return TemporaryFile(dir=path.parent)
+
     def put(self, name: str, content: IO[bytes]) -> str:
-        """Store a file, which only its owner can read; returns its URL."""
+        """Give an unnamed file its name, for its owner only; returns its URL."""
+        content.seek(0)  # and write what is buffered
         if self._folder is None:
             with self._system.open(f"{self._base}/{name}", "wb") as file:
                 shutil.copyfileobj(content, file)
             url: str = self._system.unstrip_protocol(f"{self._base}/{name}")
             return url
         path = (self._folder / name).absolute()
-        for folder in reversed(path.parents):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            shutil.copyfileobj(content, file)
+        try:
+            _link(content.fileno(), path)
+        except OSError:  # likewise
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                shutil.copyfileobj(content, file)
         return path.as_uri()
 
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""
         if self._folder is not None:
             Path(self._folder / name).unlink(missing_ok=True)
-        elif self._system.exists(f"{self._base}/{name}"):
-            self._system.rm_file(f"{self._base}/{name}")
+        else:
+            with suppress(FileNotFoundError):
+                self._system.rm_file(f"{self._base}/{name}")
 
 
-class _Lines:
-    """A batch as JSON Lines, collected in a file that has no name, so that nothing stays of it."""
-
-    def __init__(self, config: BatchConfig) -> None:
-        self._is_compressed = config.encoding.compression == "gzip"
-        self.suffix = ".json.gz" if self._is_compressed else ".json"
-        self.count = 0
-        self._lines = bytearray()
-
-    def add(self, record: Record) -> None:
-        """Add a record."""
-        if not self.count:
-            self._open()
-        ENCODER.encode_into(record, self._lines, len(self._lines))
-        self._lines += b"\n"
-        self.count += 1
-        if len(self._lines) >= BLOCK:
-            self._drain()
-
-    def _open(self) -> None:
-        self._file = TemporaryFile()  # noqa: SIM115 - closed by `finished` or `close`
-        self._sink: IO[bytes] | gzip.GzipFile = self._file
-        if self._is_compressed:
-            self._sink = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1)
-
-    def _drain(self) -> None:
-        self._sink.write(escape_line_ends(self._lines))
-        self._lines = bytearray()
-
-    def finished(self) -> IO[bytes]:
-        """The content of the file; the next record begins another one."""
-        self._drain()
-        if self._sink is not self._file:
-            self._sink.close()
-        self._file.seek(0)
-        self.count = 0
-        return self._file
-
-    def close(self) -> None:
-        """Drop what was collected."""
-        if self.count:
-            self._sink.close()
-            self._file.close()
-
-
-class _Table:
-    """A batch as Parquet, with the types of the SCHEMA; times are text."""
-
-    suffix = ".parquet"
-
-    def __init__(self, config: BatchConfig, schema: JSONSchema) -> None:
-        import pyarrow as pa  # noqa: PLC0415 - an extra
-
-        self._compression = config.encoding.compression or "snappy"  # Parquet's own
-        self._columns = pa.schema(list(_arrow_type(pa, schema)))
-        self._records: list[Record] = []
-
-    @property
-    def count(self) -> int:
-        """How many records there are."""
-        return len(self._records)
-
-    def add(self, record: Record) -> None:
-        """Add a record."""
-        self._records.append(msgspec.json.decode(ENCODER.encode(record)))
-
-    def finished(self) -> IO[bytes]:
-        """The content of the file; the next record begins another one."""
-        from pyarrow import Table, parquet  # noqa: PLC0415 - an extra
-
-        content = BytesIO()
-        table = Table.from_pylist(self._records, schema=self._columns)
-        parquet.write_table(table, content, compression=self._compression)
-        content.seek(0)
-        self._records = []
-        return content
-
-    def close(self) -> None:
-        """Drop what was collected."""
-        self._records = []
-
-
-def _arrow_type(pyarrow: Any, schema: JSONSchema) -> Any:  # noqa: ANN401 - it has no types
-    """The type of Arrow for a property: the same in every file, whatever the values."""
-    kinds = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
-    if "object" in kinds:
-        parts = schema["properties"].items()
-        return pyarrow.struct([(name, _arrow_type(pyarrow, part)) for name, part in parts])
-    if "array" in kinds:
-        return pyarrow.list_(_arrow_type(pyarrow, schema["items"]))
-    types = {"boolean": "bool_", "integer": "int64", "number": "float64"}
-    return getattr(pyarrow, next((types[kind] for kind in kinds if kind in types), "string"))()
+def _link(file: int, path: Path) -> None:
+    """Give an open file without a name the name `path`."""
+    folder = os.open("/proc/self/fd", os.O_RDONLY)
+    try:  # without `src_dir_fd`, Python would link the symbolic link itself
+        os.link(str(file), path, src_dir_fd=folder)
+    finally:
+        os.close(folder)

@@ -22,6 +22,7 @@ KNOWN = {
     "storage": ("params", "prefix", "root"),
 }
 """The names in each part of `batch_config`."""
+FORMATS = ("jsonl", "parquet", "arrow")
 
 
 def local_folder(root: str) -> Path | None:
@@ -55,8 +56,9 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
             near = get_close_matches(name, known, n=1) or [f"one of {', '.join(known)}"]
             yield f"{prefix}.{name} is unknown: did you mean {near[0]}?"
     yield from _value_problems(config)
-    if config["encoding"]["format"] == "parquet" and not find_spec("pyarrow"):
-        yield ".encoding.format parquet needs another package: install tap-callcap[parquet]"
+    form = config["encoding"]["format"]
+    if form != "jsonl" and not find_spec("pyarrow"):
+        yield f".encoding.format {form} needs another package: install tap-callcap[{form}]"
     yield from _root_problems(config["storage"]["root"])
 
 
@@ -66,10 +68,12 @@ def _value_problems(config: Mapping[str, Any]) -> Iterator[str]:
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
         yield ".batch_size must be an integer of at least 1"
     encoding, storage = config["encoding"], config["storage"]
-    if encoding.get("format") not in {"jsonl", "parquet"}:
-        yield ".encoding.format must be jsonl or parquet"
+    if encoding.get("format") not in FORMATS:
+        yield f".encoding.format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
     if encoding.get("compression") not in {None, "gzip", "none"}:
         yield ".encoding.compression must be gzip or none"
+    if encoding.get("format") == "arrow" and encoding.get("compression") == "gzip":
+        yield ".encoding.compression must be none for arrow: its readers do not decompress files"
     if not isinstance(storage.get("prefix", ""), (str, type(None))):
         yield ".storage.prefix must be text"
     if not isinstance(storage.get("params", {}), dict):

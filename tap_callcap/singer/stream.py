@@ -205,8 +205,11 @@ class CallcapStream(Stream):
                 self._check_max_record_limit(index)
                 yield [record]
 
-    def _write_records(self, records: Iterable[Record]) -> None:
-        """Write shaped records as RECORD messages."""
+    def _write_records(self, records: Sequence[Record]) -> None:
+        """Write shaped records as RECORD messages, or to the files of BATCH messages."""
+        if self._batches is not None:
+            self._batches.add(records)
+            return
         messages = [
             FastRecordMessage(alias, mapped, self._stream_version, datetime.now(UTC))
             for record in records
@@ -222,11 +225,20 @@ class CallcapStream(Stream):
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Write the records to files, each batch announced before the STATE that covers it."""
         with self.get_batch_counter() as counter:
-            self._batches = Batches(self, batch_config, self._tap.message_writer, counter)
+            schemas = [stream_map.transformed_schema for stream_map in self.fast_stream_maps]
+            self._batches = Batches(
+                f"{self.tap_name}--{self.name}",
+                (
+                    (name, schema, transform)
+                    for schema, (name, transform) in zip(schemas, self._transforms, strict=True)
+                ),
+                batch_config,
+                self._tap.message_writer,
+                counter,
+            )
             with closing(self._batches):
-                for record in self._sync_records(context, write_messages=False):
-                    self._batches.add(record)
-                self._write_state_message()
+                for _ in self._sync_records(context):
+                    pass
 
     def _write_state_message(self) -> None:
         if self._batches is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import re
+import shutil
 import stat
 from datetime import timedelta
 from importlib.machinery import PathFinder
@@ -17,7 +19,8 @@ import pytest
 from singer_sdk.exceptions import ConfigurationError
 
 from support.direct_client import DirectClient
-from support.histories import BEGINNING
+from support.histories import BEGINNING, KillableWriter
+from support.kills import ENCODINGS, rows_of
 from support.running import bookmark_of, discovered, lines_of, run_tap
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
 from tap_callcap.singer.writer import BlockWriter
@@ -105,22 +108,6 @@ def test_only_their_owner_can_read_batches(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
-def test_parquet_holds_every_call(tmp_path: Path) -> None:
-    """Each field as in a record."""
-    parquet = pytest.importorskip("pyarrow.parquet")
-    for compression in (None, "gzip", "none"):
-        folder = tmp_path / str(compression)
-        config = config_of(
-            folder, encoding__format="parquet", encoding__compression=compression, batch_size=70
-        )
-        run_tap(callcap(), batch_config=config)
-        rows = [row for path in files_in(folder) for row in parquet.read_table(path).to_pylist()]
-        assert {row["call_id"] for row in rows} == callcap().book.ids
-        metadata = parquet.read_metadata(files_in(folder)[0])
-        kinds = {None: "SNAPPY", "gzip": "GZIP", "none": "UNCOMPRESSED"}
-        assert metadata.row_group(0).column(0).compression == kinds[compression]
-
-
 def test_a_root_may_be_a_path(tmp_path: Path) -> None:
     """As well as a URL; a filter may leave a stream map without records."""
     config = config_of(tmp_path, storage__root=str(tmp_path / "calls"))
@@ -151,36 +138,106 @@ def stop(*_: Any) -> None:
     raise StoppedError
 
 
-@pytest.mark.parametrize("root", ["{folder}", "memory://stopped"])
-@pytest.mark.parametrize(
-    "place", ["tap_callcap.singer.batches.shutil.copyfileobj", "support.histories.KillableWriter"]
-)
+def stop_behind(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Stand for a signal right behind `function`."""
+
+    def stopped(*args: Any, **options: Any) -> None:
+        function(*args, **options)
+        stop()
+
+    return stopped
+
+
+def no_link(*_: Any, **__: Any) -> None:
+    """Stand for a file system where a file without a name gets none."""
+    raise OSError
+
+
+STOPS: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
+    "named": ("{folder}", {"os.link": stop_behind(os.link)}),
+    "copied": ("{folder}", {"os.link": no_link, "shutil.copyfileobj": stop}),
+    "uploaded": ("memory://stopped", {"shutil.copyfileobj": stop_behind(shutil.copyfileobj)}),
+    "announced": ("{folder}", {}),
+    "uploaded and announced": ("memory://stopped", {}),
+}
+
+
+@pytest.mark.parametrize(("root", "patches"), STOPS.values(), ids=STOPS)
 def test_a_stop_leaves_no_file_that_is_not_announced(
-    root: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: str,
+    patches: dict[str, Callable[..., Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither one that is written in part nor one whose message was not written."""
     config = config_of(tmp_path, storage__root=root.format(folder=tmp_path.as_uri()))
-    if place.endswith("Writer"):
-        from support.histories import KillableWriter  # noqa: PLC0415 - patched
+    write = KillableWriter.write_message
 
-        write = KillableWriter.write_message
+    def stop_at_batch(writer: Any, message: Any) -> None:
+        if message.to_dict()["type"] == "BATCH":
+            stop()
+        write(writer, message)
 
-        def stop_at_batch(writer: Any, message: Any) -> None:
-            if message.to_dict()["type"] == "BATCH":
-                stop()
-            write(writer, message)
-
+    for name, patch in patches.items():
+        monkeypatch.setattr(name, patch)
+    if not patches:
         monkeypatch.setattr(KillableWriter, "write_message", stop_at_batch)
-    else:
-        monkeypatch.setattr(place, stop)
     with pytest.raises(StoppedError):
         run_tap(callcap(), batch_config=config)
     assert files_in(tmp_path) == []
     assert fsspec.filesystem("memory").find("/stopped") == []
 
 
-def test_a_file_that_was_announced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop may come right behind its message."""
+@pytest.mark.parametrize("name", ["os.link", "os.open"])
+def test_files_are_the_same_where_they_cannot_be_without_a_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS and some network drives: complete, announced, for their owner only."""
+    opened, unnamed = os.open, getattr(os, "O_TMPFILE", -1)
+
+    def named_only(path: Any, flags: int, *mode: int) -> int:
+        if flags & unnamed == unnamed:
+            raise OSError(errno.EOPNOTSUPP, "Not supported")
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(name, no_link if name == "os.link" else named_only)
+    run = run_tap(callcap(), batch_config=config_of(tmp_path))
+    (file,) = files_in(tmp_path)
+    assert manifests_of(run) == [file.as_uri()]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    lines = file.read_bytes().splitlines()
+    assert {msgspec.json.decode(line)["call_id"] for line in lines} == callcap().book.ids
+
+
+def test_an_error_in_the_other_thread_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a full disk; no BATCH and no STATE for what is not written."""
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tap_callcap.singer.encodings.Lines.write", full)
+    client = DirectClient(callcap())
+    writer = KillableWriter()
+    tap = TapCallcap(
+        config={"api_key": "sandbox", "batch_config": config_of(tmp_path)},
+        client_factory=lambda _: client,
+        message_writer=writer,
+    )
+    with pytest.raises(OSError, match="No space left"):
+        tap.sync_all()
+    assert {line["type"] for line in writer.lines} == {"SCHEMA"}
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=["gzip", "arrow", "jsonl", "parquet"])
+def test_a_file_that_was_announced_stays(
+    encoding: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop may come right behind its message; the file stays as it was."""
+    if encoding["format"] != "jsonl":
+        pytest.importorskip("pyarrow")
 
     class StoppedWriter(BlockWriter):
         def write_message(self, message: Any) -> None:
@@ -192,7 +249,7 @@ def test_a_file_that_was_announced_stays(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("tap_callcap.singer.writer.sys.stdout", out)
     client = DirectClient(callcap())
     tap = TapCallcap(
-        config={"api_key": "sandbox", "batch_config": config_of(tmp_path)},
+        config={"api_key": "sandbox", "batch_config": config_of(tmp_path, encoding=encoding)},
         client_factory=lambda _: client,
         message_writer=StoppedWriter(),
     )
@@ -200,8 +257,8 @@ def test_a_file_that_was_announced_stays(tmp_path: Path, monkeypatch: pytest.Mon
         tap.sync_all()
     assert isinstance(out.buffer, io.BytesIO)
     lines = [json.loads(line) for line in out.buffer.getvalue().splitlines()]
-    (url,) = lines[-1]["manifest"]
-    assert [path.as_uri() for path in files_in(tmp_path)] == [url]
+    assert [path.as_uri() for path in files_in(tmp_path)] == lines[-1]["manifest"]
+    assert {row["call_id"] for row in rows_of(lines[-1])} == callcap().book.ids
 
 
 CONFIGS: dict[str, tuple[Callable[[Path], Any], str]] = {
@@ -219,6 +276,10 @@ CONFIGS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "size true": (lambda path: config_of(path, batch_size=True), ".batch_size must be an integer"),
     "size text": (lambda path: config_of(path, batch_size="9"), ".batch_size must be an integer"),
     "no format": (lambda path: config_of(path, encoding__format=None), ".encoding.format must be"),
+    "arrow, compressed": (
+        lambda path: config_of(path, encoding__format="arrow", encoding__compression="gzip"),
+        ".encoding.compression must be none for arrow",
+    ),
     "format": (lambda path: config_of(path, encoding__format="csv"), ".encoding.format must be "),
     "compression": (
         lambda path: config_of(path, encoding__compression="zip"),
@@ -267,15 +328,21 @@ def test_a_folder_must_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         run_tap(callcap(), batch_config=config_of(tmp_path / "new"))
 
 
-def test_parquet_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing package is one line that names the extra."""
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
+def test_columns_need_their_extra(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing package is one line that names the extra, before any request."""
     find = PathFinder.find_spec
     monkeypatch.setattr(
         "tap_callcap.singer.storage.find_spec",
         lambda name: None if name == "pyarrow" else find(name),
     )
-    with pytest.raises(ConfigurationError, match=r"parquet needs another package: install tap-cal"):
-        run_tap(callcap(), batch_config=config_of(tmp_path, encoding__format="parquet"))
+    account = callcap()
+    line = rf"{form} needs another package: install tap-callcap\[{form}\]"
+    with pytest.raises(ConfigurationError, match=line):
+        run_tap(account, batch_config=config_of(tmp_path, encoding__format=form))
+    assert account.requests == []
 
 
 def test_batches_hold_every_call(tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ class Snowflake(Loader):
     name = "target-snowflake"
     title = "Snowflake"
     extras = ("fakesnow==0.12.1",)
+    takes_arrow = True
     stand_in = (
         "The real target, on [fakesnow](https://github.com/tekumara/fakesnow) 0.12.1 in place of "
         "Snowflake: its tables, casts and MERGE are executed; upload to a stage is not."

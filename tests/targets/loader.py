@@ -49,6 +49,8 @@ class Loader(ABC):
     """What to know of the values in it, in a sentence."""
     cannot: ClassVar[Mapping[str, str]] = {}
     """Columns of docs/targets.md whose tests it cannot pass, each with the reason."""
+    takes_arrow: ClassVar[bool] = False
+    """Whether it takes BATCH messages of Arrow files."""
     python_before: ClassVar[tuple[int, int]] = (4, 0)
     """The first Python that it does not run on."""
     metadata: ClassVar[Mapping[str, Any]] = {"add_record_metadata": True, "hard_delete": True}

@@ -38,6 +38,12 @@ def load_from(sandbox: Sandbox, loader: Loader, **settings: Any) -> None:
     load(loader, sandbox.url, target=settings.pop("target", {}), tap=settings)
 
 
+def batch_config(encoding: dict[str, str], folder: Path) -> dict[str, Any]:
+    """Return the tap's config for files of ten records."""
+    storage = {"root": (folder / "batches").as_uri()}
+    return {"encoding": encoding, "storage": storage, "batch_size": 10}
+
+
 def assert_equal(sandbox: Sandbox, loader: Loader, *, depth: int) -> dict[str, Row]:
     """Hold the destination's rows against the sandbox's truth, and return them."""
     rows = rows_of(loader)
@@ -119,17 +125,26 @@ def test_flattened_fields_are_equal(sandbox: Sandbox, loader: Loader, depth: int
 @pytest.mark.column("batch")
 def test_batches_are_equal(sandbox: Sandbox, loader: Loader, tmp_path: Path) -> None:
     """BATCH messages, the records in files of ten, bring the same rows."""
-    batches = tmp_path / "batches"
-    batches.mkdir()
-    config = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": batches.as_uri()},
-        "batch_size": 10,
-    }
+    encoding = {"format": "jsonl", "compression": "gzip"}
 
-    load_from(sandbox, loader, **DEEP, batch_config=config)
+    load_from(sandbox, loader, **DEEP, batch_config=batch_config(encoding, tmp_path))
 
     assert_equal(sandbox, loader, depth=3)
+
+
+@pytest.mark.targets
+@pytest.mark.column("arrow")
+@pytest.mark.parametrize("settings", [{}, DEEP], ids=["nested", "flattened"])
+def test_columns_are_equal(
+    sandbox: Sandbox, loader: Loader, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """Arrow files bring the same rows, where a target takes them."""
+    if not loader.takes_arrow:
+        pytest.skip(f"{loader.name} takes no Arrow files")
+
+    load_from(sandbox, loader, **settings, batch_config=batch_config({"format": "arrow"}, tmp_path))
+
+    assert_equal(sandbox, loader, depth=settings.get("flattening_max_depth", 0))
 
 
 @pytest.mark.column("metadata")

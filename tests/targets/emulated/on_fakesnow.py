@@ -9,12 +9,15 @@ files' lines instead; all else that the target does is its own.
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import fakesnow
+from pyarrow import parquet
 from target_snowflake.connector import SnowflakeConnector
 from target_snowflake.target import TargetSnowflake
 
@@ -57,7 +60,11 @@ def merge_from_stage(self: SnowflakeConnector, *, sync_id: str, **options: objec
 
 def lines_of(url: str) -> list[str]:
     """Return the lines of a file of the target's or of a BATCH message."""
-    content = Path(urlsplit(url).path).read_bytes()
+    path = Path(urlsplit(url).path)
+    if path.suffix == ".parquet":  # which the target makes of Arrow files
+        rows = parquet.read_table(path).to_pylist()
+        return [json.dumps(row, default=datetime.isoformat) for row in rows]
+    content = path.read_bytes()
     return gzip.decompress(content).decode().split("\n")[:-1]
 
 
