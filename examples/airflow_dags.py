@@ -1,8 +1,10 @@
 """Load calls into PostgreSQL with Airflow: one backfill of past years, then the changes every hour.
 
-Put load.sh into the folder of this file. The workers need tap-callcap and target-postgres on their
-PATH, and these environment variables: TAP_CALLCAP_API_KEY, TARGET_POSTGRES_SQLALCHEMY_URL, and
-STATES, a folder that all workers share. Run callcap_backfill once, then enable callcap.
+Put load.sh and check_counts.py into the folder of this file. The workers need tap-callcap and
+target-postgres on their PATH, and these environment variables: TAP_CALLCAP_API_KEY,
+TARGET_POSTGRES_SQLALCHEMY_URL, TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA, and STATES, a folder that all
+workers share. Run callcap_backfill once, then enable callcap. The tasks `check` are optional: they
+fail if the warehouse has not as many rows as the run wrote.
 """
 
 from datetime import datetime, timezone
@@ -11,7 +13,13 @@ from pathlib import Path
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
-LOAD = f"{Path(__file__).with_name('load.sh')} $STATES/$SHARD.json target-postgres --config=ENV"
+HERE = Path(__file__).parent
+# callcap-load loads in parts: if everything is killed, a retry repeats less than a minute.
+LOAD = (
+    f"CALLCAP_LOAD_COUNTS=$STATES/$SHARD.counts {HERE}/load.sh $STATES/$SHARD.json"
+    " callcap-load target-postgres --config=ENV"
+)
+CHECK = f"{HERE}/check_counts.py target-postgres $STATES/$SHARD.counts"
 YEARS = range(2020, 2026)  # the DAG callcap starts where the last one ends
 
 common = {
@@ -28,26 +36,27 @@ def new_year(year: int) -> str:
 
 
 with DAG("callcap", schedule="@hourly", **common):
-    BashOperator(
-        task_id="load",
-        bash_command=LOAD,
-        env={"SHARD": "calls", "TAP_CALLCAP_START_DATE": new_year(YEARS.stop)},
-        append_env=True,
-    )
+    hour = {"SHARD": "calls", "TAP_CALLCAP_START_DATE": new_year(YEARS.stop)}
+    load = BashOperator(task_id="load", bash_command=LOAD, env=hour, append_env=True)
+    check = BashOperator(task_id="check", bash_command=CHECK, env=hour, append_env=True)
+    load >> check
 
 with DAG("callcap_backfill", schedule=None, **common):
-    BashOperator.partial(
+    years = [
+        {
+            "SHARD": str(year),
+            "TAP_CALLCAP_START_DATE": new_year(year),
+            "TAP_CALLCAP_END_DATE": new_year(year + 1),
+        }
+        for year in YEARS
+    ]
+    load = BashOperator.partial(
         task_id="year",
         bash_command=LOAD,
         append_env=True,
         max_active_tis_per_dag=4,  # all tasks share the API's rate limit
-    ).expand(
-        env=[
-            {
-                "SHARD": str(year),
-                "TAP_CALLCAP_START_DATE": new_year(year),
-                "TAP_CALLCAP_END_DATE": new_year(year + 1),
-            }
-            for year in YEARS
-        ]
+    ).expand(env=years)
+    check = BashOperator.partial(task_id="check", bash_command=CHECK, append_env=True).expand(
+        env=years
     )
+    load >> check

@@ -87,6 +87,19 @@ class MeltanoProject:
         """
         return self._run(str(self._home / "bin" / "meltano"), *arguments, **environment)
 
+    def start(self, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+        """Start a Meltano command in a session of its own, with its output in a file."""
+        with log.open("ab") as file:
+            return subprocess.Popen(
+                [self._home / "bin" / "meltano", *arguments],
+                cwd=self.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
     def data_as_of(self) -> datetime:
         """Return the bookmark of the last run, in aware UTC."""
         (file,) = self.folder.glob("state/*/state.json")

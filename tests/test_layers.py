@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "tap_callcap"
 LAYERS = (
     # from the bottom: a line may import from itself and from the lines above it
     ("signals", "what ends the process"),
+    ("load", "runs a target in parts"),
     ("instants", "time and zones"),
     ("windows", "windows of time"),
     ("records", "bytes of a call in, one record out"),

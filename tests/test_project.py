@@ -67,8 +67,8 @@ def test_meltano_knows_the_taps_capabilities(definition: dict[str, Any]) -> None
 
 
 def test_the_hub_has_the_same_definition() -> None:
-    """The definition for Meltano Hub differs from that of meltano.yml only in where it is from."""
-    ours = {name: value for name, value in EXTRACTOR.items() if name != "pip_url"}
+    """The definition for Meltano Hub differs only in where it is from, and sets nothing."""
+    ours = {name: it for name, it in EXTRACTOR.items() if name not in {"pip_url", "config"}}
     assert {name: HUB[name] for name in ours} == ours
     assert HUB["pip_url"] == distribution("tap-callcap").metadata["Name"]
     assert {"variant", "domain_url", "maintenance_status", "keywords"} <= HUB.keys()
@@ -129,11 +129,11 @@ def test_the_bigquery_target_is_run_with_its_check() -> None:
 
 
 def test_commands_exist() -> None:
-    """The distribution has the three commands, and they can be imported."""
+    """The distribution has the four commands, and they can be imported."""
     commands = distribution("tap-callcap").entry_points.select(group="console_scripts")
 
     assert {command.name for command in commands} == {
-        *("tap-callcap", "callcap-doctor", "callcap-sandbox"),
+        *("tap-callcap", "callcap-doctor", "callcap-load", "callcap-sandbox"),
     }
     assert all(callable(command.load()) for command in commands)
 

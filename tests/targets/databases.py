@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from targets.truth import Row
 
+REFUSED = 987654321
+"""The seconds of a call that a table refuses."""
 EMULATED = Path(__file__).with_name("emulated")
 
 
@@ -42,6 +44,16 @@ class DuckDB(Loader):
     equality = "An empty text in a column of its own is null."
     cannot: ClassVar = {"batch": "It knows no BATCH messages, and fails."}
     python_before = (3, 14)  # duckdb 1.1.3
+    method = "upserts each batch from a CSV file"
+    refusing = f"""
+import sys, duckdb
+with duckdb.connect(sys.argv[1]) as database:
+    database.execute("create schema callcap")
+    database.execute(
+        "create table callcap.calls"
+        " (call_id varchar primary key, duration bigint check (duration <> {REFUSED}))"
+    )
+"""
     metadata: ClassVar = {"add_metadata_columns": True, "hard_delete": True}
     _fetch = f"""
 import duckdb
@@ -62,9 +74,14 @@ def fetch(path, query):
         """The target's config."""
         return {"path": str(self.path), "default_target_schema": "callcap"}
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The arguments of `refusing`."""
+        return (str(self.path),)
+
     def query(self, query: str) -> list[Row]:
         """Return what the warehouse answers."""
-        rows: list[Row] = json.loads(self.environment().run(self._fetch, str(self.path), query))
+        rows: list[Row] = json.loads(self.run_script(self._fetch, str(self.path), query))
         return rows
 
     def rows(self) -> list[Row]:
@@ -82,6 +99,17 @@ class PostgreSQL(Loader):
 
     name = "target-postgres"
     title = "PostgreSQL"
+    modules = ("psycopg", "psycopg.rows")
+    method = "upserts each batch from a temporary table"
+    refusing = f"""
+import sys, psycopg
+with psycopg.connect(f"host={{sys.argv[1]}} user=postgres") as database:
+    database.execute(f"create schema {{sys.argv[2]}}")
+    database.execute(
+        f"create table {{sys.argv[2]}}.calls"
+        " (call_id text primary key, duration bigint check (duration <> {REFUSED}))"
+    )
+"""
     column_types: ClassVar = {
         "string": "text",
         "json": "text",
@@ -125,9 +153,14 @@ def fetch(folder, query):
         """The name of the table in queries."""
         return f"{self.schema}.calls"
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The arguments of `refusing`."""
+        return (str(self.server), self.schema)
+
     def query(self, query: str) -> list[Row]:
         """Return what the warehouse answers."""
-        rows: list[Row] = json.loads(self.environment().run(self._fetch, str(self.server), query))
+        rows: list[Row] = json.loads(self.run_script(self._fetch, str(self.server), query))
         return rows
 
     def rows(self) -> list[Row]:
@@ -148,9 +181,23 @@ class Snowflake(Loader):
     title = "Snowflake"
     extras = ("fakesnow==0.12.1",)
     takes_arrow = True
+    script = EMULATED / "on_fakesnow.py"
+    arguments = ("database",)
+    method = "stages files and merges each"
+    refusing = f"""
+import sys, fakesnow, snowflake.connector
+with fakesnow.patch(db_path=sys.argv[1]):
+    connection = snowflake.connector.connect(database="SANDBOX", schema="CALLCAP")
+    connection.cursor().execute(
+        "create table CALLCAP.CALLS"
+        " (CALL_ID VARCHAR PRIMARY KEY, DURATION NUMBER CHECK (DURATION <> {REFUSED}))"
+    )
+"""
     stand_in = (
         "The real target, on [fakesnow](https://github.com/tekumara/fakesnow) 0.12.1 in place of "
-        "Snowflake: its tables, casts and MERGE are executed; upload to a stage is not."
+        "Snowflake: its tables, casts and MERGE are executed. fakesnow has no user stage; so PUT, "
+        "CREATE FILE FORMAT, COPY and REMOVE are executed by the tests, in these words only, and "
+        "DuckDB reads the staged files with the options of the file format."
     )
     column_types: ClassVar = {
         "string": "VARCHAR(16777216)",
@@ -177,11 +224,6 @@ def fetch(folder, query):
         super().__init__(folder, server)
         (folder / "database").mkdir()
 
-    @classmethod
-    def command(cls) -> Sequence[str]:
-        """Return the target's command on fakesnow."""
-        return [str(cls.environment().python), str(EMULATED / "on_fakesnow.py"), "database"]
-
     @property
     def config(self) -> dict[str, Any]:
         """The target's config."""
@@ -193,10 +235,15 @@ def fetch(folder, query):
             "default_target_schema": "CALLCAP",
         }
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The arguments of `refusing`."""
+        return (str(self.folder / "database"),)
+
     def query(self, query: str) -> list[Row]:
         """Return what the warehouse answers, names in lower case."""
         rows: list[Row] = json.loads(
-            self.environment().run(self._fetch, str(self.folder / "database"), query)
+            self.run_script(self._fetch, str(self.folder / "database"), query)
         )
         return rows
 

@@ -60,6 +60,7 @@ class CSV(Loader):
         return {
             "output_path": str(self.folder),
             "file_naming_scheme": "{stream_name}-{timestamp}.csv",
+            "timestamp_format": "%Y-%m-%dT%H%M%S.%f",
             "flattening_enabled": True,  # else nested parts are written as Python has them
             "flattening_max_depth": self.depth,
         }
@@ -184,10 +185,10 @@ client.create_bucket(Bucket=sys.argv[2])
 
     def rows(self) -> list[Row]:
         """Return the rows of all files, the oldest file's first."""
-        rows: list[Row] = json.loads(self.environment().run(self._fetch, self.server, self.bucket))
+        rows: list[Row] = json.loads(self.run_script(self._fetch, self.server, self.bucket))
         return rows
 
     def columns(self) -> dict[str, str]:
         """Return the columns with their types, of nested ones the outermost."""
-        found = json.loads(self.environment().run(self._fetch_types, self.server, self.bucket))
+        found = json.loads(self.run_script(self._fetch_types, self.server, self.bucket))
         return {name: kind.partition("<")[0] for column in found for name, kind in column.items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from targets.environments import Environment, environment, pip_url
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from targets.truth import Row
@@ -47,6 +47,10 @@ class Loader(ABC):
     """What plays a service that cannot run here, in a sentence."""
     equality: ClassVar[str] = ""
     """What to know of the values in it, in a sentence."""
+    method: ClassVar[str] = "appends to a file"
+    """How it loads, as meltano.yml has it."""
+    refusing: ClassVar[str | None] = None
+    """A script that makes a table which refuses one call; none where no row is refused."""
     cannot: ClassVar[Mapping[str, str]] = {}
     """Columns of docs/targets.md whose tests it cannot pass, each with the reason."""
     takes_arrow: ClassVar[bool] = False
@@ -57,11 +61,19 @@ class Loader(ABC):
     """The settings that add columns about the load, and delete rows for good."""
     has_metadata: ClassVar[bool] = True
     """Whether it can have such columns."""
+    script: ClassVar[Path | None] = None
+    """What runs the target in place of its command."""
+    modules: ClassVar[tuple[str, ...]] = ()
+    """What it loads late in a run; loaded once where it is run many times."""
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """What comes before its options."""
 
     def __init__(self, folder: Path, server: Any) -> None:
         """Take an empty folder, and what `serving` yielded."""
         self.folder = folder
         self.server = server
+        self.run_script: Callable[..., str] = self._run_script
+        """Runs a script in the target's environment, and returns what it printed."""
 
     @classmethod
     @contextmanager
@@ -77,7 +89,12 @@ class Loader(ABC):
     @classmethod
     def command(cls) -> Sequence[str]:
         """Return the command of the target."""
-        return [str(cls.environment().command(cls.name))]
+        if cls.script is None:
+            return [str(cls.environment().command(cls.name)), *cls.arguments]
+        return [str(cls.environment().python), str(cls.script), *cls.arguments]
+
+    def _run_script(self, script: str, *arguments: str) -> str:
+        return self.environment().run(script, *arguments)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -88,6 +105,11 @@ class Loader(ABC):
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """The target's config."""
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The arguments of `refusing`."""
+        return ()
 
     @property
     def table(self) -> str:

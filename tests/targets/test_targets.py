@@ -5,13 +5,15 @@ The marker `column` names the column of docs/targets.md that a test stands for.
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_callcap.sandbox import VENDOR_EXAMPLE
-from targets.pipes import load
+from targets.databases import REFUSED
+from targets.pipes import PipeError, load
 from targets.truth import (
     SCHEMA,
     Row,
@@ -166,3 +168,22 @@ def test_a_call_alone_in_its_batch_is_equal(sandbox: Sandbox, loader: Loader) ->
     load_from(sandbox, loader, **DEEP, target={"batch_size_rows": 1})
 
     assert_equal(sandbox, loader, depth=3)
+
+
+@pytest.mark.column("refused")
+def test_a_refused_row_is_noticed(sandbox: Sandbox, loader: Loader) -> None:
+    """The target fails and passes no STATE on that covers the row; once taken, it is loaded."""
+    if loader.refusing is None:
+        pytest.skip("takes every row")
+    loader.run_script(loader.refusing, *loader.place)
+    call_id = min(sandbox.book.ids)
+    sandbox.book.edit(call_id, at=sandbox.callcap.now() - timedelta(days=9), duration=REFUSED)
+
+    with pytest.raises(PipeError, match="exited with"):
+        load_from(sandbox, loader)
+
+    state = json.loads((loader.folder / "state.json").read_text("utf-8"))
+    assert not state or call_id in {row["call_id"] for row in loader.rows()}
+    sandbox.book.edit(call_id, at=sandbox.callcap.now() - timedelta(days=8), duration=7)
+    load_from(sandbox, loader)
+    assert_equal(sandbox, loader, depth=0)
