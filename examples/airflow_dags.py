@@ -1,10 +1,12 @@
 """Load calls into PostgreSQL with Airflow: one backfill of past years, then the changes every hour.
 
 Put load.sh into the folder of this file. The workers need tap-callcap and target-postgres on their
-PATH, and these environment variables: TAP_CALLCAP_API_KEY, TARGET_POSTGRES_SQLALCHEMY_URL, and
-STATES, a folder that all workers share. Run callcap_backfill once, then enable callcap.
+PATH, and these environment variables: TAP_CALLCAP_API_KEY, TARGET_POSTGRES_SQLALCHEMY_URL,
+STATES, a folder that all workers share, and CALLCAP_FIRST_YEAR and CALLCAP_LAST_YEAR of the
+backfill. Run callcap_backfill once, then enable callcap.
 """
 
+import os
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
 LOAD = f"{Path(__file__).with_name('load.sh')} $STATES/$SHARD.json target-postgres --config=ENV"
-YEARS = range(2020, 2026)  # the DAG callcap starts where the last one ends
+FIRST, LAST = (int(os.environ[f"CALLCAP_{which}_YEAR"]) for which in ("FIRST", "LAST"))
+YEARS = range(FIRST, LAST + 1)  # the DAG callcap starts where the last one ends
 
 common = {
     "start_date": datetime(2026, 1, 1, tzinfo=timezone.utc),

@@ -8,7 +8,8 @@ import tarfile
 import zipfile
 from importlib.metadata import distribution, distributions, version
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,9 +27,6 @@ from support.written_settings import (
 from tap_callcap.environment import ENVIRONMENT_PREFIX, read_environment
 from tap_callcap.settings import SETTINGS
 from tap_callcap.validation import config_errors
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MELTANO: dict[str, Any] = yaml.safe_load((CHECKOUT / "meltano.yml").read_text(encoding="utf-8"))
 EXTRACTOR: dict[str, Any] = MELTANO["plugins"]["extractors"][0]
@@ -67,11 +65,22 @@ def test_meltano_knows_the_taps_capabilities(definition: dict[str, Any]) -> None
 
 
 def test_the_hub_has_the_same_definition() -> None:
-    """The definition for Meltano Hub differs from that of meltano.yml only in where it is from."""
+    """The definition for other projects differs from meltano.yml only in where the tap is from."""
     ours = {name: value for name, value in EXTRACTOR.items() if name != "pip_url"}
     assert {name: HUB[name] for name in ours} == ours
-    assert HUB["pip_url"] == distribution("tap-callcap").metadata["Name"]
-    assert {"variant", "domain_url", "maintenance_status", "keywords"} <= HUB.keys()
+    assert HUB["pip_url"] == "git+${CALLCAP_REPOSITORY}"  # the tap is not on PyPI yet
+    assert "!calls.demographics" in HUB["select"]
+
+
+def test_the_hub_gets_what_it_asks_for() -> None:
+    """A listing has these properties and no others; its logo is a picture."""
+    optional = {"capabilities", "definition", "description", "domain_url", "executable", "keywords"}
+    optional |= {"logo_url", "maintenance_status", "pip_url", "prereq", "select", "settings"}
+    optional |= {"settings_group_validation", "usage"}
+    assert HUB.keys() == {"name", "namespace", "variant", "label"} | optional
+    assert "meltano_sdk" in HUB["keywords"]  # how the hub finds taps of the SDK
+    logo = CHECKOUT / "docs" / Path(HUB["logo_url"]).name
+    assert logo.read_text("utf-8").startswith('<svg xmlns="http://www.w3.org/2000/svg"')
 
 
 def test_env_example_is_a_valid_config() -> None:
