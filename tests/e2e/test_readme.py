@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from support.clones import CHECKOUT, repository
+from support.documents import BLOCKS, FOUND
 from support.running import COMMAND, clean_environment
 from tap_callcap.sandbox import VENDOR_EXAMPLE, CallBook, Callcap, Sandbox, made_up_calls
 from targets.environments import DEFINITIONS, environment, pip_url
@@ -35,21 +36,6 @@ pytestmark = [
 ]
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
-DOCUMENTS = [
-    *(CHECKOUT.glob("*.md")),
-    *(CHECKOUT / "docs").glob("*.md"),
-    *(CHECKOUT / "examples").glob("*.md"),
-]
-FOUND = [
-    block
-    for document in DOCUMENTS
-    for block in re.findall(
-        r"^```sh\n(.*?)^```", document.read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
-]
-BLOCKS = {block.partition("\n")[0]: block for block in FOUND}
-"""The blocks of commands by their first lines."""
-
 ADDRESS = "export CALLCAP_REPOSITORY=…  # what you would give to git clone"
 MELTANO_ADD = 'echo "CALLCAP_REPOSITORY=$CALLCAP_REPOSITORY" >> .env'
 MELTANO_CLONE = "echo 'TAP_CALLCAP_API_KEY=…' >> .env"
