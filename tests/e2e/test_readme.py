@@ -52,6 +52,9 @@ RUN_HERE |= {DOCTOR, DEMO}
 RUN_ELSEWHERE = {
     "./uvw run pytest --cov": ".ci/run",
     "uv sync            # install everything into .venv": ".ci/run",
+    "./uvw sync             # everything into .venv; ./uvw is uv, fetched if it is missing": (
+        ".ci/run"
+    ),
     "./uvw run pytest -m e2e --write-matrix": "CONTRIBUTING.md",  # by hand: it takes long
     "docker build --tag tap-callcap .": "tests/e2e/test_container.py",
     "docker build --tag callcap-postgres --build-arg TARGET=meltanolabs-target-postgres==0.8.1 .": (
