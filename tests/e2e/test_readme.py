@@ -90,16 +90,16 @@ class User:
     def variables(self) -> dict[str, str]:
         """The environment."""
         (self.home / "tools").mkdir(exist_ok=True)
-        for name, path in self.tools.items():
+        for name, tool in self.tools.items():
             if not (self.home / "tools" / name).is_symlink():
-                (self.home / "tools" / name).symlink_to(path)
-        path = [self.home / "tools", self.home / ".local" / "bin", "/usr/bin", "/bin"]
+                (self.home / "tools" / name).symlink_to(tool)
+        path = [f"{self.home}/tools", f"{self.home}/.local/bin", "/usr/bin", "/bin"]
         dropped = ("COVERAGE_", "MELTANO_", "PIPX_", "TAP_", "TARGET_", "UV_PROJECT", "VIRTUAL_")
         around = clean_environment().items()
         return {name: text for name, text in around if not name.startswith(dropped)} | {
             "HOME": str(self.home),
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "PATH": os.pathsep.join(map(str, path)),
+            "PATH": os.pathsep.join(path),
             "TAP_CALLCAP_API_URL": self.sandbox.url,
         }
 
