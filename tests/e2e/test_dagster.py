@@ -34,6 +34,11 @@ BEGINNING = datetime(2025, 11, 1, tzinfo=timezone.utc)
 NOW = datetime(2026, 2, 15, tzinfo=timezone.utc)
 
 
+def dagster() -> Path:
+    """The command of Dagster, in an environment of its own."""
+    return environment("dagster", ("dagster==1.13.29",)).command("dagster")
+
+
 @dataclass
 class Pipeline:
     """Callcap, Dagster and an empty schema in PostgreSQL."""
@@ -45,9 +50,8 @@ class Pipeline:
 
     def start(self, asset: str, *options: str) -> subprocess.Popen[str]:
         """Start a run of Dagster that materializes an asset."""
-        dagster = environment("dagster", ("dagster==1.13.29",)).command("dagster")
         return subprocess.Popen(
-            [dagster, "asset", "materialize", "-f", EXAMPLE, "--select", asset, *options],
+            [dagster(), "asset", "materialize", "-f", EXAMPLE, "--select", asset, *options],
             env=self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,6 +89,8 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
             "TARGET_POSTGRES_SQLALCHEMY_URL": warehouse.config["sqlalchemy_url"],
             "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": warehouse.schema,
         }
+        # Runs that begin side by side must not all create Dagster's database.
+        subprocess.run([dagster(), "instance", "migrate"], check=True, env=variables)
         yield Pipeline(callcap, warehouse, tmp_path / "states", variables)
 
 

@@ -61,9 +61,9 @@ def make_base() -> None:
     options = ["--cmd=/bin/bash", "--env=PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
     certificates = os.environ.get("SSL_CERT_FILE")
     if certificates:  # this machine's, to reach the registries of packages
-        shutil.copy(certificates, root / "etc" / "ssl" / "machine.crt")
+        shutil.copy(certificates, root / "machine.crt")
         names = ("PIP_CERT", "SSL_CERT_FILE")
-        options += [f"--env={name}=/etc/ssl/machine.crt" for name in names]
+        options += [f"--env={name}=/machine.crt" for name in names]
     container = buildah("from", "scratch")
     buildah("add", container, str(root), "/")
     buildah("config", *options, container)
