@@ -11,7 +11,7 @@ SHELL ["/bin/sh", "-euxc"]
 # hadolint ignore=DL3008
 RUN apt-get update; \
     apt-get install --yes --no-install-recommends ca-certificates python3-venv; \
-    rm -rf /var/lib/apt/lists/*
+    rm -rf /var/cache/apt/* /var/lib/apt/lists/*
 RUN python3 -m venv /opt/uv; \
     /opt/uv/bin/pip install --no-cache-dir uv==0.13.9
 WORKDIR /src
@@ -33,7 +33,7 @@ FROM ${BASE}
 # hadolint ignore=DL3008
 RUN apt-get update && \
     apt-get install --yes --no-install-recommends ca-certificates python3-minimal libpython3-stdlib tini && \
-    rm -rf /var/lib/apt/lists/* && \
+    rm -rf /var/cache/apt/* /var/lib/apt/lists/* && \
     useradd --uid 10001 --create-home callcap
 COPY --from=build /opt/tap /opt/tap
 COPY --from=build /opt/target /opt/target

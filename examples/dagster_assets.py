@@ -66,4 +66,8 @@ hourly = dagster.ScheduleDefinition(
     name="hourly", target=dagster.AssetSelection.assets(calls), cron_schedule="7 * * * *"
 )
 
-definitions = dagster.Definitions(assets=[calls_by_month, calls], schedules=[hourly])
+definitions = dagster.Definitions(
+    assets=[calls_by_month, calls],
+    schedules=[hourly],
+    executor=dagster.in_process_executor,  # a run is one asset, whose work is done by load.sh
+)

@@ -96,7 +96,7 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
 
 def end_well(process: subprocess.Popen[str]) -> None:
     """Wait for a run, which must succeed."""
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=500)
     assert process.returncode == 0, said
 
 
@@ -125,7 +125,7 @@ def test_months_are_loaded_side_by_side_and_then_the_changes(pipeline: Pipeline)
 def test_a_month_that_is_not_in_the_backfill_is_refused(pipeline: Pipeline) -> None:
     """Its calls are the other asset's: no call is in two states."""
     process = pipeline.start("calls_by_month", "--partition", "2026-02-01")
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=500)
 
     assert process.returncode != 0
     assert "2026-02-01" in said
