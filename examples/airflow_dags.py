@@ -2,11 +2,13 @@
 
 Put load.sh and check_counts.py into the folder of this file. The workers need tap-callcap and
 target-postgres on their PATH, and these environment variables: TAP_CALLCAP_API_KEY,
-TARGET_POSTGRES_SQLALCHEMY_URL, TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA, and STATES, a folder that all
-workers share. Run callcap_backfill once, then enable callcap. The tasks `check` are optional: they
-fail if the warehouse has not as many rows as the run wrote.
+TARGET_POSTGRES_SQLALCHEMY_URL, TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA, STATES, a folder that all
+workers share, and CALLCAP_FIRST_YEAR and CALLCAP_LAST_YEAR of the backfill. Run callcap_backfill
+once, then enable callcap. The tasks `check` are optional: they fail if the warehouse has not as
+many rows as the run wrote.
 """
 
+import os
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -20,7 +22,8 @@ LOAD = (
     " callcap-load target-postgres --config=ENV"
 )
 CHECK = f"{HERE}/check_counts.py target-postgres $STATES/$SHARD.counts"
-YEARS = range(2020, 2026)  # the DAG callcap starts where the last one ends
+FIRST, LAST = (int(os.environ[f"CALLCAP_{which}_YEAR"]) for which in ("FIRST", "LAST"))
+YEARS = range(FIRST, LAST + 1)  # the DAG callcap starts where the last one ends
 
 common = {
     "start_date": datetime(2026, 1, 1, tzinfo=timezone.utc),

@@ -37,6 +37,17 @@ def test_workflows_are_such_as_github_takes(file: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="zizmor has no version for it")
+def test_workflows_have_no_known_weakness() -> None:
+    """Zizmor finds nothing, in the example neither."""
+    zizmor = str(Path(sys.executable).with_name("zizmor"))
+    files = [*WORKFLOWS, CHECKOUT / ".github" / "dependabot.yml"]
+    command = [zizmor, "--offline", "--quiet", "--no-progress", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_workflow_runs_what_meltano_yml_has() -> None:
     """It names plugins and an environment that there are, at the version that is tested."""
     text = (EXAMPLES / "github-actions.yml").read_text("utf-8")

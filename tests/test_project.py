@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tarfile
 import zipfile
 from importlib.metadata import distribution, distributions, version
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,9 +28,6 @@ from support.written_settings import (
 from tap_callcap.environment import ENVIRONMENT_PREFIX, read_environment
 from tap_callcap.settings import SETTINGS
 from tap_callcap.validation import config_errors
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MELTANO: dict[str, Any] = yaml.safe_load((CHECKOUT / "meltano.yml").read_text(encoding="utf-8"))
 EXTRACTOR: dict[str, Any] = MELTANO["plugins"]["extractors"][0]
@@ -67,11 +66,22 @@ def test_meltano_knows_the_taps_capabilities(definition: dict[str, Any]) -> None
 
 
 def test_the_hub_has_the_same_definition() -> None:
-    """The definition for Meltano Hub differs only in where it is from, and sets nothing."""
+    """The definition for other projects differs only in where the tap is from, and sets nothing."""
     ours = {name: it for name, it in EXTRACTOR.items() if name not in {"pip_url", "config"}}
     assert {name: HUB[name] for name in ours} == ours
-    assert HUB["pip_url"] == distribution("tap-callcap").metadata["Name"]
-    assert {"variant", "domain_url", "maintenance_status", "keywords"} <= HUB.keys()
+    assert HUB["pip_url"] == "git+${CALLCAP_REPOSITORY}"  # the tap is not on PyPI yet
+    assert "!calls.demographics" in HUB["select"]
+
+
+def test_the_hub_gets_what_it_asks_for() -> None:
+    """A listing has these properties and no others; its logo is a picture."""
+    optional = {"capabilities", "definition", "description", "domain_url", "executable", "keywords"}
+    optional |= {"logo_url", "maintenance_status", "pip_url", "prereq", "select", "settings"}
+    optional |= {"settings_group_validation", "usage"}
+    assert HUB.keys() == {"name", "namespace", "variant", "label"} | optional
+    assert "meltano_sdk" in HUB["keywords"]  # how the hub finds taps of the SDK
+    logo = CHECKOUT / "docs" / Path(HUB["logo_url"]).name
+    assert logo.read_text("utf-8").startswith('<svg xmlns="http://www.w3.org/2000/svg"')
 
 
 def test_env_example_is_a_valid_config() -> None:
@@ -179,37 +189,65 @@ def test_only_one_backoff_is_installed() -> None:
 
 
 @pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel that is built from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [CHECKOUT / "uvw", "build", "--quiet", "--out-dir", folder], check=True, cwd=CHECKOUT
-    )
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all of a release: built and checked as the workflow does it."""
+    folder = tmp_path_factory.mktemp("release")
+    subprocess.run([CHECKOUT / ".ci" / "build", folder], check=True, cwd=CHECKOUT)
     return folder
 
 
-def test_what_is_built_can_be_published(dist: Path) -> None:
-    """The upload's own check takes it: a newer build backend may write metadata that it refuses."""
-    twine = [str(CHECKOUT / "uvw"), "tool", "run", "twine==7.0.0"]  # as in the publish action
-    files = [*dist.glob("*.whl"), *dist.glob("*.tar.gz")]
-    done = subprocess.run(
-        [*twine, "check", "--strict", *files], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    with zipfile.ZipFile(files[0]) as archive:
+@pytest.fixture(scope="module")
+def dist(release: Path) -> Path:
+    """Its sdist and wheel."""
+    return release / "dist"
+
+
+def test_the_workflow_publishes_what_is_tried_here(dist: Path) -> None:
+    """It builds by the same script and uploads the same folder; what that has can be uploaded."""
+    workflow = yaml.safe_load((CHECKOUT / ".github/workflows/release.yml").read_text("utf-8"))
+    steps = {name: job.get("steps", []) for name, job in workflow["jobs"].items()}
+    assert {"run": ".ci/build release"} in steps["build"]
+    assert steps["publish"][-1]["with"] == {"packages-dir": "release/dist", "attestations": True}
+    assert sorted(file.suffix for file in dist.iterdir()) == [".gz", ".whl"]
+    (wheel,) = dist.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
-        assert archive.read(metadata).startswith(b"Metadata-Version: 2.4\n")
+        assert archive.read(metadata).startswith(b"Metadata-Version: 2.5\n")
 
 
 def test_a_release_is_made_by_what_was_tried() -> None:
-    """The build backend is pinned exactly, and each action by the hash of a commit."""
+    """The build backend is pinned by hashes, and each action by the hash of a commit."""
     project = (CHECKOUT / "pyproject.toml").read_text("utf-8")
-    assert re.search(r'^requires = \["hatchling==[\d.]+"\]', project, re.MULTILINE)
+    backend = re.search(r'^requires = \["(hatchling==[\d.]+)"\]', project, re.MULTILINE)
+    assert backend
+    constraints = (CHECKOUT / ".ci" / "build-constraints.txt").read_text("utf-8")
+    assert re.search(rf"^{backend[1]} \\\n    --hash=sha256:", constraints, re.MULTILINE)
     for workflow in (CHECKOUT / ".github" / "workflows").glob("*.yml"):
-        uses = re.findall(r"uses: (?!\./)(.*)", workflow.read_text("utf-8"))
+        uses = re.findall(r"uses: (?!\$/)(.*)", workflow.read_text("utf-8"))
         assert [
             each for each in uses if not re.fullmatch(r"\S+@[0-9a-f]{40}  # v[\d.]+", each)
         ] == []
+
+
+def test_the_sbom_lists_what_the_tap_needs(release: Path) -> None:
+    """Every dependency is in it, at the version of the lock, and no tool of the developers."""
+    (file,) = release.glob("*.cdx.json")
+    sbom = json.loads(file.read_text("utf-8"))
+    found = {part["name"]: part["version"] for part in sbom["components"]}
+    needed = {re.split(r"[^\w-]", text)[0] for text in distribution("tap-callcap").requires or []}
+    assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.5")
+    assert sbom["metadata"]["component"]["name"] == "tap-callcap"
+    assert found.items() >= {name: version(name) for name in needed - {"s3fs", "pyarrow"}}.items()
+    assert "pytest" not in found
+
+
+def test_pythons_are_the_same_everywhere() -> None:
+    """Classifiers, the workflow's matrix and the least Python agree."""
+    project = (CHECKOUT / "pyproject.toml").read_text("utf-8")
+    claimed = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    workflow = yaml.safe_load((CHECKOUT / ".github/workflows/test.yml").read_text("utf-8"))
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == claimed
+    assert f'requires-python = ">={claimed[0]}"' in project
 
 
 def test_the_wheel_has_all_that_runs_and_no_more(dist: Path) -> None:
@@ -240,7 +278,7 @@ def test_the_sdist_has_what_builds_and_tests(dist: Path) -> None:
 
     assert {path.partition("/")[0] for path in paths} == {
         *("tap_callcap", "schemas", "tests", "docs", "examples", "benchmarks"),
-        *("pyproject.toml", "uv.lock", "uvw"),
+        *("pyproject.toml", "uv.lock", "uvw", "Dockerfile", ".dockerignore", ".github"),
         *("LICENSE", "meltano.yml", ".ci", ".env.example", ".gitignore", "PKG-INFO"),
         *DOCUMENTS,
     }

@@ -76,6 +76,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Airflow:
             "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",  # second
+            "CALLCAP_FIRST_YEAR": "2020",
+            "CALLCAP_LAST_YEAR": "2025",
         },
     )
     airflow.run("db", "migrate")

@@ -6,7 +6,6 @@ import contextlib
 import json
 import shlex
 import shutil
-import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from hashlib import md5
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from meltano_project import CHECKOUT, MeltanoProject
+from meltano_project import MeltanoProject
+from support.clones import copy_of_checkout
 from support.running import bookmark_of
 from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 from targets.bigquery import GoogleAPIs
@@ -54,19 +54,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What would be cloned: the files of this checkout that git knows, or would add."""
-    folder = tmp_path_factory.mktemp("clones") / "tap-callcap"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - any git
-        check=True,
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (CHECKOUT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(CHECKOUT / name, folder / name)
-    return folder
+    return copy_of_checkout(tmp_path_factory.mktemp("clones") / "tap-callcap")
 
 
 @pytest.fixture(scope="module")
@@ -214,25 +202,3 @@ def test_stream_maps_hash_the_number_and_drop_notes(
         assert row["caller_hash"] == md5(f"{SEED}{number}".encode()).hexdigest()  # noqa: S324 - the SDK's
         assert row["caller_zip"] == call["caller"]["zip"]
         assert number not in text
-
-
-def test_the_definition_for_the_hub_can_be_added(tmp_path: Path, sandbox: Sandbox) -> None:
-    """`meltano add --from-ref` takes it into an empty project; no hub is asked."""
-    (tmp_path / "meltano.yml").write_text(
-        "project_id: empty\nsend_anonymous_usage_stats: false\nvenv: {backend: uv}\n", "utf-8"
-    )
-    project = MeltanoProject(tmp_path, {"api_url": sandbox.url, "api_key": "sandbox"})
-    hub = (CHECKOUT / "docs" / "meltano-hub.yml").read_text("utf-8")
-    here = hub.replace("pip_url: tap-callcap", f"pip_url: -e '{CHECKOUT}'")
-    (tmp_path / "hub.yml").write_text(here, "utf-8")
-
-    project.meltano(*(
-        "add",
-        "--plugin-type",
-        "extractor",
-        "tap-callcap",
-        "--from-ref",
-        str(tmp_path / "hub.yml"),
-    ))
-
-    assert '"calls"' in project.meltano("invoke", "tap-callcap", "--discover")

@@ -61,7 +61,45 @@ KINDS = {  # names of types in Meltano
 }
 
 
-def hub_settings() -> str:
+HUB_HEADER = """\
+# The tap's definition for Meltano, from meltano.yml (tests/support/written_settings.py). To use it
+# in a project of your own (Meltano 3.9 or later), without Meltano Hub:
+#   meltano add --plugin-type extractor tap-callcap --from-ref PATH_OF_THIS_FILE
+# The tap is installed from CALLCAP_REPOSITORY: set that variable to the address of the tap's Git
+# repository, for example in the project's .env. Meltano does not take `select` from this file; by
+# its default, `*.*`, the tap reads the stream calls without demographics.
+# For a listing on Meltano Hub, put the address itself into pip_url and add it as `repo`.
+"""
+
+HUB_METADATA = {
+    "domain_url": "https://www.callcap.com",
+    "logo_url": "/assets/logos/extractors/callcap.svg",  # docs/callcap.svg
+    "keywords": ["api", "call tracking", "meltano_sdk", "phone calls"],
+    "maintenance_status": "active",
+    "definition": "is used to copy phone calls and text conversations from Callcap call tracking.",
+    "prereq": (
+        "You need an API key: you find it in the Callcap app, under My Profile. The tap reads the "
+        "calls that its login can see.\n"
+    ),
+    "usage": (
+        "To try the tap without an account, install it with the extra `sandbox`, run "
+        "`callcap-sandbox`, and set `api_url` and `api_key` to the values that it prints.\n"
+    ),
+}
+
+
+def hub_definition() -> str:
+    """Return the whole definition for projects of others and for Meltano Hub."""
+    meltano = yaml.safe_load(brought_up_to_date("meltano.yml"))
+    extractor = meltano["plugins"]["extractors"][0]
+    settings = extractor.pop("settings")
+    definition = extractor | {"variant": "tap-callcap", "pip_url": "git+${CALLCAP_REPOSITORY}"}
+    definition |= HUB_METADATA | {"settings": settings}
+    text: str = yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, width=1000)
+    return HUB_HEADER + text
+
+
+def settings_of_meltano() -> str:
     """Return the settings as Meltano defines them."""
 
     def definitions() -> Iterator[dict[str, Any]]:
@@ -79,7 +117,7 @@ def hub_settings() -> str:
 
 def meltano_settings() -> str:
     """Return the settings as Meltano defines them, indented for meltano.yml."""
-    return indent(hub_settings(), "    ")
+    return indent(settings_of_meltano(), "    ")
 
 
 def environment_example() -> str:
@@ -103,9 +141,9 @@ WRITTEN = {
     "meltano.yml": meltano_settings,
     ".env.example": environment_example,
     "docs/filters.md": filters_table,
-    "docs/meltano-hub.yml": hub_settings,
+    "docs/meltano-hub.yml": hub_definition,
 }
-"""The generated files, and the function that returns the text between their two markers."""
+"""The generated files, and the function that returns the text between their two markers, or all."""
 
 MARKED = re.compile(
     r"(?P<begin>^[^\n]*settings: from the code[^\n]*\n)"
@@ -117,6 +155,8 @@ MARKED = re.compile(
 
 def brought_up_to_date(file: str) -> str:
     """Return the text of a file with its generated part updated."""
+    if WRITTEN[file] is hub_definition:
+        return hub_definition()
     text = (CHECKOUT / file).read_text(encoding="utf-8")
     section = WRITTEN[file]()
     gap = "\n" if file.endswith(".md") else ""  # Markdown needs it between comment and table
