@@ -12,8 +12,8 @@
 {# A value of an element, typed; without a name, the element's place in its array, from 1. #}
 {% macro element(column, alias, name=none, type='string') %}
     {%- set value = adapter.dispatch('element', 'callcap')(column, alias, name) if column else 'null' -%}
-    cast({{ value }} as {{ callcap.type_named(type) }})
-{%- endmacro %}
+    {{- callcap.typed(value, type) -}}
+{% endmacro %}
 
 
 {% macro duckdb__elements(column, alias, of, within) -%}

@@ -9,11 +9,12 @@
             {%- set found.sql = callcap.part_of(columns[name], parts[length:]) -%}
         {%- endif -%}
     {%- endfor -%}
-    cast({{ found.sql }} as {{ callcap.type_named(type) }})
-{%- endmacro %}
+    {{- callcap.typed(found.sql, type) -}}
+{% endmacro %}
 
 
-{% macro type_named(type) %}
+{# Callcap writes an empty text where it knows nothing. #}
+{% macro typed(value, type) %}
     {%- set types = {
         'string': dbt.type_string(),
         'timestamp': dbt.type_timestamp(),
@@ -21,7 +22,8 @@
         'number': dbt.type_numeric(),
         'boolean': dbt.type_boolean(),
     } -%}
-    {{- types[type] -}}
+    {%- set typed = 'cast(' ~ value ~ ' as ' ~ types[type] ~ ')' -%}
+    {{- "nullif(" ~ typed ~ ", '')" if type == 'string' else typed -}}
 {% endmacro %}
 
 

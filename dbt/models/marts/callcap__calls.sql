@@ -2,7 +2,6 @@ with calls as (
     select
         *,
         {{ callcap.local_time('start_datetime') }} as local_start,
-        nullif(caller_id, '') as known_caller,
         case when {{ callcap.one_of('action', 'callcap_text') }} then 'text' else 'call' end as kind,
         case
             when {{ callcap.one_of('action', 'callcap_text') }} then null
@@ -29,7 +28,7 @@ returned as (
     select distinct missed.call_id
     from judged as missed
     inner join judged as outbound
-        on missed.known_caller = outbound.known_caller
+        on missed.caller_id = outbound.caller_id
         and outbound.start_datetime > missed.start_datetime
         and outbound.start_datetime <= {{ dbt.dateadd('hour', 1, 'missed.start_datetime') }}
     where not missed.is_answered and outbound.kind = 'call' and outbound.campaign_direction = 'outbound'
@@ -63,9 +62,9 @@ select
     judged.corporate_name,
     nullif(judged.callsurance_csr_id, 0) as csr_id,
     case when judged.callsurance_csr_id <> 0 then judged.callsurance_csr_name end as csr_name,
-    judged.known_caller as caller_id,
+    judged.caller_id,
     case
-        when judged.known_caller is not null and judged.start_datetime is not null
+        when judged.caller_id is not null and judged.start_datetime is not null
             then coalesce(
                 sum(
                     case
@@ -75,7 +74,7 @@ select
                         else 0
                     end
                 ) over (
-                    partition by judged.known_caller
+                    partition by judged.caller_id
                     order by judged.start_datetime, judged.call_id
                     rows between unbounded preceding and 1 preceding
                 ),
