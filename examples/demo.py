@@ -1,6 +1,7 @@
-"""Load made-up calls from the sandbox through Meltano into DuckDB, and then only the changes.
+"""Load made-up calls from the sandbox through Meltano into DuckDB, and draw a page from them.
 
-Exits 1 if the warehouse and the sandbox differ.
+It loads all calls, then only the changes, builds the marts with dbt, and writes report.html. Exits 1
+if the warehouse and the sandbox differ.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from meltano_project import CHECKOUT, MeltanoError, MeltanoProject
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
 
 CALLS = 2000
+YEARS = 0.5
+STREAMS = ["calls.*", "!calls.demographics", "accounts.*", "csrs.*", "call_counts.*"]
+TIMEZONE = "America/Chicago"  # of the days and hours on the page
 NEW_CALLS = 5
 EDITS = 20
 LOOKBACK = timedelta(minutes=10)  # the tap's default; each run reads this time again
@@ -67,7 +72,8 @@ def running_sandbox() -> Generator[Sandbox, None, None]:
     Raises:
         DemoError: If it does not start.
     """
-    command = [sys.executable, "-m", "tap_callcap.sandbox", "--port=0", f"--calls={CALLS}"]
+    command = [sys.executable, "-m", "tap_callcap.sandbox", "--port=0"]
+    command += [f"--calls={CALLS}", f"--years={YEARS}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             greeting = process.stdout.readline() if process.stdout else ""
@@ -81,7 +87,7 @@ def running_sandbox() -> Generator[Sandbox, None, None]:
 
 
 def main() -> None:
-    """Load all calls, simulate an hour in the sandbox, load the changes."""
+    """Load all calls, simulate an hour in the sandbox, load the changes, draw the page."""
     folder = CHECKOUT / ".cache" / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -89,9 +95,17 @@ def main() -> None:
     step(f"Starting callcap-sandbox with {CALLS:,} made-up calls")
     with running_sandbox() as sandbox:
         sandbox.advance(minutes=SETTLING)
-        project = MeltanoProject(folder, {"api_url": f"{sandbox.address}/v2", "api_key": "sandbox"})
-        step("Installing Meltano, the tap and target-duckdb (up to a minute the first time)")
-        project.install()
+        project = MeltanoProject(
+            folder,
+            {
+                "api_url": f"{sandbox.address}/v2",
+                "api_key": "sandbox",
+                "_select": json.dumps(STREAMS),
+            },
+            dbt_variables(folder),
+        )
+        step("Installing Meltano, the tap, target-duckdb and dbt (up to a minute the first time)")
+        project.install("tap-callcap", "target-duckdb", "dbt-callcap")
 
         step("Loading all calls: meltano run tap-callcap target-duckdb")
         first = load(project, sandbox, since=BEGINNING)
@@ -102,7 +116,28 @@ def main() -> None:
 
         step("Loading the changes: meltano run tap-callcap target-duckdb")
         load(project, sandbox, since=first - LOOKBACK)
+
+    step("Building the marts: meltano invoke dbt-callcap build")
+    variables = json.dumps({"callcap_timezone": TIMEZONE})
+    output = project.meltano("invoke", "dbt-callcap", "build", "--no-use-colors", "--vars", variables)
+    print("\n    " + output.strip().splitlines()[-1].partition("Done. ")[2])
+
+    page = folder / "report.html"
+    step("Drawing the marts: uv run examples/report.py warehouse.duckdb report.html")
+    project.script("report.py", str(project.warehouse), str(page))
     print(f"\nAfter both runs, warehouse and sandbox were equal. Warehouse: {project.warehouse}")
+    print(f"Open the page in a browser: {page.as_uri()}")
+
+
+def dbt_variables(folder: Path) -> dict[str, str]:
+    """Return environment variables for dbt: the package of this checkout, output in `folder`."""
+    package = str(CHECKOUT / "dbt")
+    return {
+        "DBT_PROJECT_DIR": package,
+        "DBT_PROFILES_DIR": package,
+        "DBT_TARGET_PATH": str(folder / "dbt"),
+        "DBT_LOG_PATH": str(folder / "dbt"),
+    }
 
 
 def load(project: MeltanoProject, sandbox: Sandbox, *, since: datetime) -> datetime:

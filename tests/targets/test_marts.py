@@ -184,9 +184,7 @@ def test_losses_and_deletions_show(package: Package, lost: list[Call], deleted: 
     assert {row["day"]: row["difference"] for row in rows if row["difference"]} == wanted
     assert sum(wanted.values()) == 1 - LOST
     for row in rows:
-        status = {0: "complete", 1: "more in the warehouse"}.get(
-            row["difference"], "missing in the warehouse"
-        )
+        status = {0: "complete", 1: "extra"}.get(row["difference"], "missing")
         assert row["status"] == status
 
 

@@ -30,8 +30,8 @@ select
     coalesce(loaded.warehouse_calls, 0) as warehouse_calls,
     coalesce(loaded.warehouse_calls, 0) - counts.callcap_calls as difference,
     case
-        when coalesce(loaded.warehouse_calls, 0) < counts.callcap_calls then 'missing in the warehouse'
-        when coalesce(loaded.warehouse_calls, 0) > counts.callcap_calls then 'more in the warehouse'
+        when coalesce(loaded.warehouse_calls, 0) < counts.callcap_calls then 'missing'
+        when coalesce(loaded.warehouse_calls, 0) > counts.callcap_calls then 'extra'
         else 'complete'
     end as status,
     counts.counted_at
