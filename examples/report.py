@@ -14,48 +14,55 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 import duckdb
 import vl_convert
 
-DAYS = 56  # so many days, up to the newest call, are shown
-SHOWN = f"""
-    local_day <= current_date
-    and local_day > (
-        select max(local_day) - {DAYS} from callcap__daily where local_day <= current_date
-    )
+# Eight weeks, up to the newest day.
+RECENT = """
+    create temp view recent_days as
+    select *
+    from callcap__daily
+    where local_day <= current_date
+      and local_day > (
+          select max(local_day) - 56 from callcap__daily where local_day <= current_date
+      );
+    create temp view recent_calls as
+    select * from callcap__calls where local_day in (select local_day from recent_days);
 """
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 GREEN, RED, YELLOW, BLUE = "#2a9d8f", "#e76f51", "#e9b44c", "#4895d9"
 
-FIGURES = f"""
+FIGURES = """
     select min(local_day) as first_day, max(local_day) as last_day, sum(calls) as calls,
            sum(texts) as texts, sum(answered) as answered, sum(missed) as missed,
            sum(returned) as returned, sum(booked) as booked, sum(revenue) as revenue
-    from callcap__daily where {SHOWN}
+    from recent_days
 """
-BY_DAY = f"""
+BY_DAY = """
     select local_day as day, sum(answered) as answered, sum(missed) as missed
-    from callcap__daily where {SHOWN} group by 1 order by 1
+    from recent_days group by 1 order by 1
 """
-BY_HOUR = f"""
+BY_HOUR = """
     select local_weekday as weekday, local_hour as hour, count(*) as calls,
            avg(cast(is_answered as integer)) as rate
-    from callcap__calls where is_answered is not null and {SHOWN} group by 1, 2 order by 1, 2
+    from recent_calls where is_answered is not null group by 1, 2 order by 1, 2
 """
-BY_CAMPAIGN = f"""
+BY_CAMPAIGN = """
     select campaign_id as id, campaign_name as name, sum(cost) / nullif(sum(answered), 0) as cost
-    from callcap__daily where {SHOWN} and campaign_direction = 'inbound'
+    from recent_days where campaign_direction = 'inbound'
     group by campaign_id, campaign_name having sum(cost) > 0 and sum(answered) > 0
     order by cost desc, name limit 15
 """
-BY_CSR = f"""
+BY_CSR = """
     select csr_id as id, csr_name as name, cast(sum(booked) as bigint) as booked
-    from callcap__daily where {SHOWN} and csr_id is not null
+    from recent_days where csr_id is not null
     group by csr_id, csr_name having sum(booked) > 0 order by booked desc, name limit 15
 """
 BY_COUNT = """
@@ -75,6 +82,7 @@ def main() -> None:
     with duckdb.connect(str(options.warehouse), read_only=True) as database:
         database.execute("set enable_progress_bar = false")
         database.execute(f'set schema = "{options.schema}"')
+        database.execute(RECENT)
         options.page.write_text(page(database), encoding="utf-8")
 
 
@@ -103,7 +111,7 @@ def page(database: duckdb.DuckDBPyConnection) -> str:
         period=f"{figures['first_day']} to {figures['last_day']}",
         calls=f"{figures['calls']:,}",
         texts=f"{figures['texts']:,}",
-        rate=f"{figures['answered'] / judged:.1%}" if judged else "–",
+        rate=f"{figures['answered'] / judged:.1%}" if judged else "unknown",
         missed=f"{figures['missed']:,}",
         returned=f"{figures['returned']:,}",
         booked=f"{figures['booked']:,}",
@@ -115,10 +123,11 @@ def page(database: duckdb.DuckDBPyConnection) -> str:
     )
 
 
-def _plain(value: Any) -> Any:
-    if hasattr(value, "isoformat"):
+def _plain(value: object) -> str | float | None:
+    """Return a value as JSON has it."""
+    if isinstance(value, date):
         return value.isoformat()
-    return value if value is None or isinstance(value, (str, int, float)) else float(value)
+    return float(value) if isinstance(value, Decimal) else cast("str | float | None", value)
 
 
 def days(rows: Rows) -> alt.Chart:
@@ -163,12 +172,14 @@ def hours(rows: Rows) -> alt.Chart:
         _chart(values)
         .mark_rect()
         .encode(
-            x=alt.X("hour:O")
+            x=alt
+            .X("hour:O")
             .title("Hour")
             .scale(domain=list(range(24)))
             .axis(labelAngle=0, labelOverlap=True),
             y=alt.Y("weekday:O").title(None).sort(list(WEEKDAYS)),
-            color=alt.Color("rate:Q")
+            color=alt
+            .Color("rate:Q")
             .title("Answered")
             .scale(domain=[0, 1], range=[RED, YELLOW, GREEN])
             .legend(format=".0%", orient="top"),
@@ -229,7 +240,8 @@ def completeness(rows: Rows) -> alt.Chart:
 def _chart(values: Rows) -> alt.Chart:
     """Return a chart that is as wide as the page, in the text's color on its background."""
     return (
-        alt.Chart(alt.Data(values=values), width="container", background="transparent")
+        alt
+        .Chart(alt.Data(values=values), width="container", background="transparent")
         .configure_view(stroke=None)
         .configure_axis(
             labelColor="currentColor",
@@ -244,7 +256,8 @@ def _chart(values: Rows) -> alt.Chart:
 
 def _days_axis() -> alt.X:
     return (
-        alt.X("day:O")
+        alt
+        .X("day:O")
         .timeUnit("utcyearmonthdate")
         .title(None)
         .axis(format="%b %d", labelAngle=0, labelOverlap="greedy", labelSeparation=8)

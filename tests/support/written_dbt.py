@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def _columns() -> dict[str, Columns]:
 
     def named(
         schema: JSONSchema,
-        name: Callable[[Parts], str] = lambda path: path[-1],
+        name: Callable[[Parts], str] = itemgetter(-1),
         wanted: Callable[[Parts], bool] = lambda _: True,
     ) -> Columns:
         return {name(path): (path, part) for path, part in leaves(schema) if wanted(path)}

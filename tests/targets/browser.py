@@ -28,13 +28,13 @@ with sync_playwright() as playwright:
     json.dump({"asked": asked, "errors": errors} | tab.evaluate('''() => ({
         width: document.documentElement.scrollWidth,
         background: getComputedStyle(document.body).backgroundColor,
-        label: getComputedStyle(document.querySelector("svg .role-axis-label text")).fill,
+        text: getComputedStyle(document.querySelector("svg text")).fill,
         figures: Object.fromEntries(
             [...document.querySelectorAll("dd")].map(it => [it.id, it.textContent])),
         marks: Object.fromEntries([...document.querySelectorAll("section")].map(it => [it.id,
-            [...it.querySelectorAll("[aria-roledescription]:is([role=graphics-symbol])")].map(mark => {
+            [...it.querySelectorAll("path[role=graphics-symbol]")].map(mark => {
                 const box = mark.getBoundingClientRect();
-                return [mark.getAttribute("aria-label"), box.width, box.height, mark.getAttribute("fill")];
+                return [mark.getAttribute("aria-label"), box.width, box.height];
             })])),
     })'''), sys.stdout)
     chromium.close()
@@ -55,9 +55,14 @@ def look(page: Path, *, width: int, scheme: str, picture: Path) -> dict[str, Any
         picture: Where the picture is written.
     """
     seen: dict[str, Any] = json.loads(
-        environment("browser", PLAYWRIGHT).run(
-            *(LOOK, _chromium(), page.as_uri(), str(width), scheme, str(picture))
-        )
+        environment("browser", PLAYWRIGHT).run(*(
+            LOOK,
+            _chromium(),
+            page.as_uri(),
+            str(width),
+            scheme,
+            str(picture),
+        ))
     )
     return seen
 

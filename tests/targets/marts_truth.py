@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -89,7 +90,7 @@ def call_rows(calls: Sequence[Call]) -> dict[str, Row]:
         row["campaign_direction"] = direction
         if is_judged:
             row["cost"] = campaign.get("cost_per_piece_est") if final is None else final
-        rows[call["call_id"]] = row
+        rows[call["call_id"]] = {name: None if it == "" else it for name, it in row.items()}
     for calls_of_one in _by_caller(rows.values()).values():
         _compare_with_others(calls_of_one)
     return rows
@@ -101,7 +102,7 @@ def _by_caller(rows: Iterable[Row]) -> dict[str, list[Row]]:
         if row["caller_id"] and row["start_datetime"]:
             groups[row["caller_id"]].append(row)
     for group in groups.values():
-        group.sort(key=lambda row: (row["start_datetime"], row["call_id"]))
+        group.sort(key=itemgetter("start_datetime", "call_id"))
     return groups
 
 
@@ -119,7 +120,6 @@ def _compare_with_others(rows: list[Row]) -> None:
                 and timedelta(0) < other["start_datetime"] - row["start_datetime"] <= HOUR
                 for other in rows
             )
-    return
 
 
 def daily_rows(rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:

@@ -2,126 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.selecting import selected_by_meltano
 from support.written_dbt import COLUMNS
-from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 from tap_callcap.sandbox.call import at
-from targets.databases import DuckDB, PostgreSQL
-from targets.dbt_package import Package
 from targets.marts_truth import call_rows, caller_rows, comparable, daily_rows
-from targets.odd_calls import odd_calls
-from targets.pipes import load
-from targets.truth import expected_by_default
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
 
     from tap_callcap.sandbox import Call
-    from targets.loader import Loader
     from targets.truth import Row
 
 pytestmark = [pytest.mark.e2e, pytest.mark.targets]
 
-NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
-HOUR = timedelta(hours=1)
-FLATTENED = {"flattening_enabled": True, "flattening_max_depth": 3}
-CATALOG = selected_by_meltano(
-    *("calls.*", "accounts.*", "csrs.*", "call_counts.*", "!calls.demographics")
-)
-LOST = 10
 NOT_COMPARED = {"demographics", "_extra"}  # not selected, and JSON
-
-
-@pytest.fixture(scope="module")
-def calls() -> list[Call]:
-    """Odd calls and those of two months, with a return of each third missed one."""
-    calls = made_up_calls(1500, seed=8, start=NOW - timedelta(days=60), end=NOW - HOUR)
-    outbound = [it for it in calls if direction_of(it) == "outbound" and it["start_datetime"]]
-    missed = [it for it in calls if is_missed(it)]
-    minutes = (-5, 10, 60, 61)
-    for number, call in enumerate(missed[: 3 * len(minutes) * 5 : 3]):
-        after = timedelta(minutes=minutes[number % len(minutes)])
-        outbound[number]["caller"] = call["caller"]
-        outbound[number]["start_datetime"] = call["start_datetime"] + after
-    return [*odd_calls(), *calls]
-
-
-def direction_of(call: Call) -> str | None:
-    """Return which way a call went."""
-    direction: str | None = at(call, "accounts", "campaign", "direction")
-    return direction
-
-
-def is_missed(call: Call) -> bool:
-    """Say whether a caller reached nobody."""
-    return call["action"] in {"Hangup", "Busy"} and direction_of(call) == "inbound"
-
-
-@pytest.fixture(scope="module")
-def lost(calls: list[Call]) -> list[Call]:
-    """Ten calls of three days that never reach the warehouse."""
-    old = [it for it in calls if NOW - 20 * 24 * HOUR > it["last_modified"] > NOW - 24 * 24 * HOUR]
-    days = sorted({it["start_datetime"].date() for it in old})[-3:]
-    return [it for it in old if it["start_datetime"].date() in days][:LOST]
-
-
-@pytest.fixture(scope="module")
-def deleted(calls: list[Call]) -> Call:
-    """A call that is deleted in Callcap after it has been loaded."""
-    return next(it for it in calls if it["start_datetime"] and it["start_datetime"] > NOW - 120 * HOUR)
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param((kind, tap), id=f"{kind.name}-{'flattened' if tap else 'nested'}")
-        for kind in (DuckDB, PostgreSQL)
-        for tap in ({}, FLATTENED)
-    ],
-)
-def package(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    calls: list[Call],
-    lost: list[Call],
-    deleted: Call,
-) -> Iterator[Package]:
-    """The built package over a warehouse that lacks ten calls, and has one that Callcap deleted."""
-    kind, tap = request.param
-    tap = {**tap, "count_days": 40}
-    missing = {call["call_id"] for call in lost}
-    book = CallBook(call for call in calls if call["call_id"] not in missing)
-    with (
-        kind.serving() as server,
-        Sandbox(Callcap(book, clock=lambda: NOW)) as sandbox,
-    ):
-        loader: Loader = kind(tmp_path_factory.mktemp("package"), server)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=CATALOG)
-        book.delete(deleted["call_id"])
-        for call in lost:
-            book.add(call)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=CATALOG)
-        package = Package(loader)
-        package.output = package.dbt("build")
-        yield package
-
-
-@pytest.fixture(scope="module")
-def records(loaded: list[Call]) -> dict[str, Row]:
-    """What the tap wrote of them."""
-    return expected_by_default(loaded)
-
-
-@pytest.fixture(scope="module")
-def loaded(calls: list[Call], lost: list[Call]) -> list[Call]:
-    """The calls in the warehouse."""
-    missing = {call["call_id"] for call in lost}
-    return [call for call in calls if call["call_id"] not in missing]
 
 
 def by(rows: list[Row], *names: str) -> dict[Any, Row]:
@@ -173,7 +69,7 @@ def test_callers_have_a_history(package: Package, loaded: list[Call]) -> None:
 
 
 def test_losses_and_deletions_show(package: Package, lost: list[Call], deleted: Call) -> None:
-    """callcap__completeness has the days of the lost calls and of the deleted one, and no others."""
+    """callcap__completeness has the days of the lost calls and of the deleted one, no others."""
     wanted: dict[str, int] = {deleted["start_datetime"].date().isoformat(): 1}
     for call in lost:
         day = call["start_datetime"].date().isoformat()
@@ -182,7 +78,7 @@ def test_losses_and_deletions_show(package: Package, lost: list[Call], deleted: 
 
     assert len(rows) == 40
     assert {row["day"]: row["difference"] for row in rows if row["difference"]} == wanted
-    assert sum(wanted.values()) == 1 - LOST
+    assert sum(wanted.values()) == 1 - 10
     for row in rows:
         status = {0: "complete", 1: "extra"}.get(row["difference"], "missing")
         assert row["status"] == status
@@ -244,11 +140,11 @@ def test_arrays_are_rows(package: Package, records: dict[str, Row]) -> None:
     assert len(answers) > 100
 
 
-def test_accounts_and_call_takers_are_rows(package: Package, calls: list[Call]) -> None:
+def test_accounts_and_call_takers_are_rows(package: Package, all_calls: list[Call]) -> None:
     """stg_callcap__accounts and __csrs."""
     locations = {
         it["accounts"]["location"]["id"]: it["accounts"]["location"]["name"]
-        for it in calls
+        for it in all_calls
         if at(it, "accounts", "location", "id")
     }
     found = {
