@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from support.selecting import selected_by_meltano
 from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 from tap_callcap.sandbox.call import at
 from targets.databases import DuckDB, PostgreSQL
-from targets.dbt_package import Package
+from targets.dbt_package import FLATTENED, HOUR, LOST, NOW, Package, every_stream
 from targets.loaders import LOADERS
 from targets.matrix import Matrix
 from targets.odd_calls import FIRST_DAY, odd_calls
@@ -32,18 +31,6 @@ if TYPE_CHECKING:
 MATRIX = Matrix()
 ALWAYS = {"target-duckdb", "target-postgres"}
 """The targets that every run of the tests uses; the others need the marker `targets`."""
-
-NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
-HOUR = timedelta(hours=1)
-FLATTENED = {"flattening_enabled": True, "flattening_max_depth": 3}
-CATALOG = selected_by_meltano(*(
-    "calls.*",
-    "accounts.*",
-    "csrs.*",
-    "call_counts.*",
-    "!calls.demographics",
-))
-LOST = 10
 
 
 @pytest.hookimpl(wrapper=True)
@@ -111,8 +98,8 @@ def sandbox() -> Iterator[Sandbox]:
 def all_calls() -> list[Call]:
     """Odd calls and those of two months, with a return of each third missed one."""
     calls = made_up_calls(1500, seed=8, start=NOW - timedelta(days=60), end=NOW - HOUR)
-    outbound = [it for it in all_calls if direction_of(it) == "outbound" and it["start_datetime"]]
-    missed = [it for it in all_calls if is_missed(it)]
+    outbound = [it for it in calls if direction_of(it) == "outbound" and it["start_datetime"]]
+    missed = [it for it in calls if is_missed(it)]
     minutes = (-5, 10, 60, 61)
     for number, call in enumerate(missed[: 3 * len(minutes) * 5 : 3]):
         after = timedelta(minutes=minutes[number % len(minutes)])
@@ -175,13 +162,13 @@ def package(
         Sandbox(Callcap(book, clock=lambda: NOW)) as sandbox,
     ):
         loader: Loader = kind(tmp_path_factory.mktemp("package"), server)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=CATALOG)
+        load(loader, sandbox.url, tap=tap, target={}, catalog=every_stream())
         book.delete(deleted["call_id"])
         for call in lost:
             book.add(call)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=CATALOG)
+        load(loader, sandbox.url, tap=tap, target={}, catalog=every_stream())
         package = Package(loader)
-        package.output = package.dbt("build")
+        package.build()
         yield package
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from support.selecting import selected_by_meltano
 from targets.databases import PostgreSQL
 from targets.environments import CHECKOUT, environment, pip_url
 
@@ -18,6 +20,22 @@ if TYPE_CHECKING:
 PACKAGE = CHECKOUT / "dbt"
 MARTS = "analytics"
 TIMEZONE = "America/Chicago"
+
+NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+LOST = 10  # calls
+FLATTENED = {"flattening_enabled": True, "flattening_max_depth": 3}
+
+
+def every_stream() -> dict[str, Any]:
+    """Return a catalog that selects what Meltano loads, and the other streams."""
+    return selected_by_meltano(*(
+        "calls.*",
+        "accounts.*",
+        "csrs.*",
+        "call_counts.*",
+        "!calls.demographics",
+    ))
 
 
 def dbt_environment() -> Environment:
@@ -34,8 +52,14 @@ class Package:
         self.target = loader.name.removeprefix("target-")
         self.source = loader.table.partition(".")[0]
         self.schema = f"{self.source}_{MARTS}"
+        self.output = ""
+        """What the last build printed."""
 
-    def dbt(self, *command: str, **variables: Any) -> str:
+    def build(self) -> None:
+        """Build and test all models."""
+        self.output = self._dbt("build")
+
+    def _dbt(self, *command: str, **variables: Any) -> str:
         """Run a command of dbt, and return what it printed.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from tap_callcap.sandbox.call import at
-from targets.dbt_package import TIMEZONE
+from targets.dbt_package import HOUR, TIMEZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tap_callcap.sandbox import Call
     from targets.truth import Row
 
-HOUR = timedelta(hours=1)
 OUTCOMES = {
     "Answer": "answered",
     "Hangup": "missed",
@@ -40,6 +39,21 @@ def _comparable(value: Any) -> Any:
         aware = getattr(value, "tzinfo", None)
         return (value.replace(tzinfo=None) if aware else value).isoformat()
     return round(float(value), 6)
+
+
+def by(rows: list[Row], *names: str) -> dict[Any, Row]:
+    """Return rows by their keys, in the form that is compared."""
+    found = {}
+    for row in map(comparable, rows):
+        key = tuple(row[name] for name in names)
+        assert key not in found
+        found[key if len(names) > 1 else key[0]] = row
+    return found
+
+
+def expected(rows: dict[Any, Row]) -> dict[Any, Row]:
+    """Return what Python computed, in the form that is compared."""
+    return {key: comparable(row) for key, row in rows.items()}
 
 
 def call_rows(calls: Sequence[Call]) -> dict[str, Row]:
@@ -90,7 +104,9 @@ def call_rows(calls: Sequence[Call]) -> dict[str, Row]:
         row["campaign_direction"] = direction
         if is_judged:
             row["cost"] = campaign.get("cost_per_piece_est") if final is None else final
-        rows[call["call_id"]] = {name: None if it == "" else it for name, it in row.items()}
+        rows[call["call_id"]] = {
+            name: (it or None) if isinstance(it, str) else it for name, it in row.items()
+        }
     for calls_of_one in _by_caller(rows.values()).values():
         _compare_with_others(calls_of_one)
     return rows

@@ -8,31 +8,16 @@ import pytest
 
 from support.written_dbt import COLUMNS
 from tap_callcap.sandbox.call import at
-from targets.marts_truth import call_rows, caller_rows, comparable, daily_rows
+from targets.marts_truth import by, call_rows, caller_rows, comparable, daily_rows, expected
 
 if TYPE_CHECKING:
-
     from tap_callcap.sandbox import Call
+    from targets.dbt_package import Package
     from targets.truth import Row
 
 pytestmark = [pytest.mark.e2e, pytest.mark.targets]
 
 NOT_COMPARED = {"demographics", "_extra"}  # not selected, and JSON
-
-
-def by(rows: list[Row], *names: str) -> dict[Any, Row]:
-    """Return rows by their keys, in the form that is compared."""
-    found = {}
-    for row in map(comparable, rows):
-        key = tuple(row[name] for name in names)
-        assert key not in found
-        found[key if len(names) > 1 else key[0]] = row
-    return found
-
-
-def expected(rows: dict[Any, Row]) -> dict[Any, Row]:
-    """Return what Python computed, in the form that is compared."""
-    return {key: comparable(row) for key, row in rows.items()}
 
 
 def test_all_models_and_tests_pass(package: Package) -> None:
