@@ -96,8 +96,8 @@ def dbt_variables(folder: Path) -> dict[str, str]:
     """Return environment variables for dbt: the package of this checkout, output in `folder`."""
     package = str(CHECKOUT / "dbt")
     return {
-        "DBT_PROJECT_DIR": package,
-        "DBT_PROFILES_DIR": package,
+        "DBT_CALLCAP_PROJECT_DIR": package,
+        "DBT_CALLCAP_PROFILES_DIR": package,
         "DBT_TARGET_PATH": str(folder / "dbt"),
         "DBT_LOG_PATH": str(folder / "dbt"),
     }

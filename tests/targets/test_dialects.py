@@ -80,7 +80,7 @@ def test_bigquery_parses_every_model(is_flat: bool, tmp_path: Path) -> None:
     home = environment("dbt-bigquery", (DBT_CORE, "dbt-bigquery==1.11.3", "sqlglot==30.30.0"))
 
     run_dbt(
-        *("dbt_for_bigquery.py", home.python, tmp_path),
+        *("bigquery_for_dbt.py", home.python, tmp_path),
         *(str(tmp_path / "tables.json"), str(tmp_path / "target"), "--target", "bigquery"),
     )
 
@@ -105,7 +105,7 @@ def test_snowflake_builds_every_model(tmp_path: Path, all_calls: list[Call]) -> 
         (DBT_CORE, "dbt-snowflake==1.11.6", "fakesnow==0.12.1", "snowflake-connector-python<5"),
     )
     run_dbt(
-        *("dbt_on_fakesnow.py", home.python, tmp_path),
+        *("fakesnow_for_dbt.py", home.python, tmp_path),
         *(str(tmp_path / "database"), "build", "--target", "snowflake", "--threads", "1"),
     )
     rows = call_rows(all_calls)

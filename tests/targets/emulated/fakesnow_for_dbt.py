@@ -1,6 +1,6 @@
 """Runs the real dbt-snowflake, in its own environment, on fakesnow in the same process.
 
-    python dbt_on_fakesnow.py FOLDER [options of dbt]
+    python fakesnow_for_dbt.py FOLDER [options of dbt]
 
 fakesnow knows neither the transactions' comments nor the descriptions that dbt leaves in Snowflake.
 """

@@ -1,6 +1,6 @@
 """Compiles the dbt package for BigQuery, without BigQuery, and parses what comes out.
 
-    python dbt_for_bigquery.py SCHEMAS TARGET_PATH [options of dbt compile]
+    python bigquery_for_dbt.py SCHEMAS TARGET_PATH [options of dbt compile]
 
 SCHEMAS is a JSON file with the columns of each table that target-bigquery would make. dbt asks
 BigQuery for nothing else, so nothing else is replaced.
