@@ -86,8 +86,8 @@ def main() -> None:
     print("\n    " + output.strip().splitlines()[-1].partition("Done. ")[2])
 
     page = folder / "report.html"
-    step("Drawing the marts: uv run examples/report.py warehouse.duckdb report.html")
-    project.script("report.py", str(project.warehouse), str(page))
+    step("Drawing the marts: uv run examples/draw_report.py warehouse.duckdb report.html")
+    project.script("draw_report.py", str(project.warehouse), str(page))
     print(f"\nAfter both runs, warehouse and sandbox were equal. Warehouse: {project.warehouse}")
     print(f"Open the page in a browser: {page.as_uri()}")
 

@@ -29,7 +29,7 @@ def test_the_page_shows_the_marts(package: Package, tmp_path: Path) -> None:
     subprocess.run(
         [
             *(CHECKOUT / "uvw", "run", "--python", sys.executable),
-            *(CHECKOUT / "examples" / "report.py", package.loader.path, page),
+            *(CHECKOUT / "examples" / "draw_report.py", package.loader.path, page),
             f"--schema={package.schema}",
         ],
         check=True,
@@ -95,4 +95,6 @@ def assert_bars_are_as_long_as_their_figures(marks: dict[str, list[list[Any]]]) 
         scale = marks[name][longest][side] / figures[longest]
         assert scale > 0
         for mark, figure in zip(marks[name], figures, strict=True):
-            assert mark[side] == pytest.approx(figure * scale, abs=2 + 0.01 * scale)  # rounded figures
+            assert mark[side] == pytest.approx(
+                figure * scale, abs=2 + 0.01 * scale
+            )  # rounded figures

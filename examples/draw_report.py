@@ -4,7 +4,7 @@
 # ///
 """Draw the marts of the dbt package as one HTML page that needs no network.
 
-    uv run examples/report.py warehouse.duckdb report.html
+    uv run examples/draw_report.py warehouse.duckdb report.html
 
 uv installs the libraries named above for this script alone.
 """
