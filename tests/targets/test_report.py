@@ -95,6 +95,5 @@ def assert_bars_are_as_long_as_their_figures(marks: dict[str, list[list[Any]]]) 
         scale = marks[name][longest][side] / figures[longest]
         assert scale > 0
         for mark, figure in zip(marks[name], figures, strict=True):
-            assert mark[side] == pytest.approx(
-                figure * scale, abs=2 + 0.01 * scale
-            )  # rounded figures
+            # Figures are rounded to 0.01, and bars to pixels.
+            assert mark[side] == pytest.approx(figure * scale, abs=2 + 0.01 * scale)
