@@ -13,6 +13,8 @@ from targets.databases import PostgreSQL
 from targets.environments import CHECKOUT, environment, pip_url
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from targets.environments import Environment
     from targets.loader import Loader
     from targets.truth import Row
@@ -67,13 +69,16 @@ class Package:
         """
         folder = self.loader.folder
         values = {"callcap_schema": self.source, "callcap_timezone": TIMEZONE, **variables}
+        whole: list[str | Path] = [
+            dbt_environment().command("dbt"),
+            *command,
+            "--no-use-colors",
+            *("--project-dir", PACKAGE, "--profiles-dir", PACKAGE, "--target", self.target),
+            *("--target-path", folder / "target", "--log-path", folder / "logs"),
+            *("--vars", json.dumps(values)),
+        ]
         done = subprocess.run(
-            [
-                *(dbt_environment().command("dbt"), *command, "--no-use-colors"),
-                *("--project-dir", PACKAGE, "--profiles-dir", PACKAGE, "--target", self.target),
-                *("--target-path", folder / "target", "--log-path", folder / "logs"),
-                *("--vars", json.dumps(values)),
-            ],
+            whole,
             cwd=folder,
             env={
                 **os.environ,

@@ -34,13 +34,16 @@ VARIABLES = json.dumps({"callcap_schema": "callcap", "callcap_timezone": TIMEZON
 
 def run_dbt(script: str, python: Path, folder: Path, *arguments: str) -> None:
     """Run a script in whose process dbt runs, over what is in a folder."""
+    command: list[str | Path] = [
+        python,
+        EMULATED / script,
+        *arguments,
+        *("--project-dir", PACKAGE, "--profiles-dir", PACKAGE, "--no-use-colors"),
+        *("--target-path", folder / "target", "--log-path", folder / "logs"),
+        *("--vars", VARIABLES),
+    ]
     done = subprocess.run(
-        [
-            *(python, EMULATED / script, *arguments),
-            *("--project-dir", PACKAGE, "--profiles-dir", PACKAGE, "--no-use-colors"),
-            *("--target-path", folder / "target", "--log-path", folder / "logs"),
-            *("--vars", VARIABLES),
-        ],
+        command,
         cwd=folder,
         env={**os.environ, "DBT_CALLCAP_DATABASE": "SANDBOX", "DBT_CALLCAP_SCHEMA": "ANALYTICS"},
         capture_output=True,

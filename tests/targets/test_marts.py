@@ -11,6 +11,8 @@ from tap_callcap.sandbox.call import at
 from targets.marts_truth import by, call_rows, caller_rows, comparable, daily_rows, expected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_callcap.sandbox import Call
     from targets.dbt_package import Package
     from targets.truth import Row
@@ -114,15 +116,19 @@ def test_arrays_are_rows(package: Package, records: dict[str, Row]) -> None:
         for j, result in enumerate(card["results"] or [], 1)
         for k, answer in enumerate(result["answers"] or [], 1)
     ]
-    found = map(comparable, package.rows("stg_callcap__summaries"))
-    assert sorted(map(str, (tuple(row.values()) for row in found))) == sorted(
-        map(str, (tuple(comparable(dict(enumerate(it))).values()) for it in summaries))
-    )
-    found = map(comparable, package.rows("stg_callcap__scorecard_answers"))
-    assert sorted(map(str, (tuple(row.values())[:8] for row in found))) == sorted(
-        map(str, (tuple(comparable(dict(enumerate(it))).values()) for it in answers))
-    )
+    assert texts_of(
+        tuple(row.values()) for row in package.rows("stg_callcap__summaries")
+    ) == texts_of(summaries)
+    assert texts_of(
+        tuple(row.values())[:8] for row in package.rows("stg_callcap__scorecard_answers")
+    ) == texts_of(answers)
     assert len(answers) > 100
+
+
+def texts_of(rows: Iterable[tuple[Any, ...]]) -> list[str]:
+    """Return rows as texts that can be sorted and compared."""
+    named = ({str(place): value for place, value in enumerate(row)} for row in rows)
+    return sorted(str(list(comparable(row).values())) for row in named)
 
 
 def test_accounts_and_call_takers_are_rows(package: Package, all_calls: list[Call]) -> None:
