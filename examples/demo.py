@@ -1,32 +1,34 @@
-"""Load made-up calls from the sandbox through Meltano into DuckDB, and then only the changes.
+"""Load made-up calls from the sandbox through Meltano into DuckDB, and draw a page from them.
 
+It loads all calls, then only the changes, builds the marts with dbt, and writes report.html.
 Exits 1 if the warehouse and the sandbox differ.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 from meltano_project import CHECKOUT, MeltanoError, MeltanoProject
+from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 CALLS = 2000
+PERIOD = timedelta(days=180)
+STREAMS = ["calls.*", "!calls.demographics", "accounts.*", "csrs.*", "call_counts.*"]
+TIMEZONE = "America/Chicago"  # of the days and hours on the page
 NEW_CALLS = 5
 EDITS = 20
-LOOKBACK = timedelta(minutes=10)  # the tap's default; each run reads this time again
-SETTLING = 5  # minutes; longer than the lag, so that a run reads everything before
+LOOKBACK = timedelta(minutes=60)  # the tap's default; each run reads this time again
+SETTLING = timedelta(minutes=5)  # longer than the lag, so that a run reads everything before
+BEHIND = timedelta(hours=3)  # the tap reads nothing later than this machine's clock
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
 VERSIONS = "select call_id, last_modified, _sdc_batched_at as written_at from callcap.calls"
@@ -41,76 +43,72 @@ class DemoError(Exception):
     """The demo found a wrong result; the message says which."""
 
 
-@dataclass(frozen=True)
-class Sandbox:
-    """A running callcap-sandbox."""
-
-    address: str
-
-    def advance(self, **what: int) -> None:
-        """Advance the sandbox's clock by `minutes`, with `new_calls` and `edits`."""
-        body = json.dumps(what).encode()
-        with urlopen(Request(f"{self.address}/sandbox/advance", data=body, method="POST")):
-            pass
-
-    def versions(self) -> dict[str, datetime]:
-        """Return the last_modified of each call, by call_id."""
-        with urlopen(f"{self.address}/sandbox/truth") as answer:
-            calls = json.load(answer)
-        return {call["call_id"]: instant(call["last_modified"]) for call in calls}
-
-
-@contextmanager
-def running_sandbox() -> Generator[Sandbox, None, None]:
-    """Run callcap-sandbox on a free port.
-
-    Raises:
-        DemoError: If it does not start.
-    """
-    command = [sys.executable, "-m", "tap_callcap.sandbox", "--port=0", f"--calls={CALLS}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            greeting = process.stdout.readline() if process.stdout else ""
-            address = re.search(r"http://[^/\s]+", greeting)
-            if not address:
-                msg = f"callcap-sandbox did not start: {greeting}"
-                raise DemoError(msg)
-            yield Sandbox(address[0])
-        finally:
-            process.terminate()
-
-
 def main() -> None:
-    """Load all calls, simulate an hour in the sandbox, load the changes."""
+    """Load all calls, simulate an hour in the sandbox, load the changes, draw the page."""
     folder = CHECKOUT / ".cache" / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
-    step(f"Starting callcap-sandbox with {CALLS:,} made-up calls")
-    with running_sandbox() as sandbox:
-        sandbox.advance(minutes=SETTLING)
-        project = MeltanoProject(folder, {"api_url": f"{sandbox.address}/v2", "api_key": "sandbox"})
-        step("Installing Meltano, the tap and target-duckdb (up to a minute the first time)")
-        project.install()
+    step(f"Starting the sandbox with {CALLS:,} made-up calls")
+    now = datetime.now(timezone.utc).replace(microsecond=0) - BEHIND
+    callcap = Callcap(
+        CallBook(made_up_calls(CALLS, start=now - PERIOD, end=now)), clock=lambda: now
+    )
+    with Sandbox(callcap) as sandbox:
+        callcap.advance(SETTLING)
+        project = MeltanoProject(
+            folder,
+            {
+                "api_url": sandbox.url,
+                "api_key": "sandbox",
+                "_select": json.dumps(STREAMS),
+            },
+            dbt_variables(folder),
+        )
+        step("Installing Meltano, the tap, target-duckdb and dbt (up to a minute the first time)")
+        project.install("tap-callcap", "target-duckdb", "dbt-callcap")
 
         step("Loading all calls: meltano run tap-callcap target-duckdb")
-        first = load(project, sandbox, since=BEGINNING)
+        first = load(project, callcap, since=BEGINNING)
 
         step(f"Simulating an hour in the sandbox, with {NEW_CALLS} new calls and {EDITS} edits")
-        sandbox.advance(minutes=60, new_calls=NEW_CALLS, edits=EDITS)
-        sandbox.advance(minutes=SETTLING)
+        callcap.advance(timedelta(hours=1), new_calls=NEW_CALLS, edits=EDITS)
+        callcap.advance(SETTLING)
 
         step("Loading the changes: meltano run tap-callcap target-duckdb")
-        load(project, sandbox, since=first - LOOKBACK)
+        load(project, callcap, since=first - LOOKBACK)
+
+    step("Building the marts: meltano invoke dbt-callcap build")
+    variables = json.dumps({"callcap_timezone": TIMEZONE})
+    output = project.meltano(
+        "invoke", "dbt-callcap", "build", "--no-use-colors", "--vars", variables
+    )
+    print("\n    " + output.strip().splitlines()[-1].partition("Done. ")[2])
+
+    page = folder / "report.html"
+    step("Drawing the marts: uv run examples/draw_report.py warehouse.duckdb report.html")
+    project.script("draw_report.py", str(project.warehouse), str(page))
     print(f"\nAfter both runs, warehouse and sandbox were equal. Warehouse: {project.warehouse}")
+    print(f"Open the page in a browser: {page.as_uri()}")
 
 
-def load(project: MeltanoProject, sandbox: Sandbox, *, since: datetime) -> datetime:
+def dbt_variables(folder: Path) -> dict[str, str]:
+    """Return environment variables for dbt: the package of this checkout, output in `folder`."""
+    package = str(CHECKOUT / "dbt")
+    return {
+        "DBT_CALLCAP_PROJECT_DIR": package,
+        "DBT_CALLCAP_PROFILES_DIR": package,
+        "DBT_TARGET_PATH": str(folder / "dbt"),
+        "DBT_LOG_PATH": str(folder / "dbt"),
+    }
+
+
+def load(project: MeltanoProject, callcap: Callcap, *, since: datetime) -> datetime:
     """Run the pipeline once, compare the warehouse with the sandbox, and print the result.
 
     Args:
         project: The Meltano project.
-        sandbox: The source; its clock stands still during the run.
+        callcap: The source; its clock stands still during the run.
         since: The run must write exactly the calls that were modified from this instant on.
 
     Returns:
@@ -125,7 +123,7 @@ def load(project: MeltanoProject, sandbox: Sandbox, *, since: datetime) -> datet
     seconds = time.monotonic() - seconds
 
     until = project.data_as_of()
-    in_sandbox = sandbox.versions()
+    in_sandbox = {call["call_id"]: call["last_modified"] for call in callcap.book}
     rows = project.rows(VERSIONS)
     in_warehouse = {row["call_id"]: instant(row["last_modified"]) for row in rows}
     written = {row["call_id"] for row in rows if datetime.fromisoformat(row["written_at"]) >= began}

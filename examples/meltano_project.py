@@ -13,12 +13,13 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 # Environment variables that must not reach the project, by prefix.
-NOT_PASSED_ON = ("COVERAGE_", "MELTANO_", "TAP_CALLCAP_", "TARGET_", "VIRTUAL_ENV")
+NOT_PASSED_ON = ("COVERAGE_", "DBT_", "MELTANO_", "TAP_CALLCAP_", "TARGET_", "VIRTUAL_ENV")
 
 # Runs in the loader's environment, because the tap's environment has no DuckDB.
 READER = """
 import json, sys, duckdb
 with duckdb.connect(sys.argv[1], read_only=True) as database:
+    database.execute("set enable_progress_bar = false")  # it is printed where rows are
     found = database.execute(sys.argv[2])
     names = [column[0] for column in found.description]
     rows = [dict(zip(names, row)) for row in found.fetchall()]
@@ -99,6 +100,17 @@ class MeltanoProject:
                 stderr=file,
                 start_new_session=True,
             )
+
+    def script(self, name: str, *arguments: str) -> str:
+        """Run an example with the libraries that it names, and return its output.
+
+        Raises:
+            MeltanoError: If it fails.
+        """
+        script = str(CHECKOUT / "examples" / name)
+        return self._run(
+            *(str(CHECKOUT / "uvw"), "run", "--python", sys.executable, script), *arguments
+        )
 
     def data_as_of(self) -> datetime:
         """Return the bookmark of the last run, in aware UTC."""

@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
+from tap_callcap.sandbox.call import at
+from targets.databases import DuckDB, PostgreSQL
+from targets.dbt_package import FLATTENED, HOUR, LOST, NOW, Package, every_stream
 from targets.loaders import LOADERS
 from targets.matrix import Matrix
 from targets.odd_calls import FIRST_DAY, odd_calls
+from targets.pipes import load
 from targets.postgresql import NoPostgreSQLError
+from targets.truth import expected_by_default
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    from tap_callcap.sandbox import Call
     from targets.loader import Loader
+    from targets.truth import Row
 
 MATRIX = Matrix()
 ALWAYS = {"target-duckdb", "target-postgres"}
@@ -85,3 +92,94 @@ def sandbox() -> Iterator[Sandbox]:
     calls = made_up_calls(60, seed=2, start=now - timedelta(days=90), end=now)
     with Sandbox(Callcap(CallBook([*odd_calls(), *calls]), clock=lambda: now)) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def all_calls() -> list[Call]:
+    """Odd calls and those of two months, with a return of each third missed one."""
+    calls = made_up_calls(1500, seed=8, start=NOW - timedelta(days=60), end=NOW - HOUR)
+    outbound = [it for it in calls if direction_of(it) == "outbound" and it["start_datetime"]]
+    missed = [it for it in calls if is_missed(it)]
+    minutes = (-5, 10, 60, 61)
+    for number, call in enumerate(missed[: 3 * len(minutes) * 5 : 3]):
+        after = timedelta(minutes=minutes[number % len(minutes)])
+        outbound[number]["caller"] = call["caller"]
+        outbound[number]["start_datetime"] = call["start_datetime"] + after
+    return [*odd_calls(), *calls]
+
+
+def direction_of(call: Call) -> str | None:
+    """Return which way a call went."""
+    direction: str | None = at(call, "accounts", "campaign", "direction")
+    return direction
+
+
+def is_missed(call: Call) -> bool:
+    """Say whether a caller reached nobody."""
+    return call["action"] in {"Hangup", "Busy"} and direction_of(call) == "inbound"
+
+
+@pytest.fixture(scope="session")
+def lost(all_calls: list[Call]) -> list[Call]:
+    """Ten calls of three days that never reach the warehouse."""
+    old = [
+        it for it in all_calls if NOW - 20 * 24 * HOUR > it["last_modified"] > NOW - 24 * 24 * HOUR
+    ]
+    days = sorted({it["start_datetime"].date() for it in old})[-3:]
+    return [it for it in old if it["start_datetime"].date() in days][:LOST]
+
+
+@pytest.fixture(scope="session")
+def deleted(all_calls: list[Call]) -> Call:
+    """A call that is deleted in Callcap after it has been loaded."""
+    return next(
+        it for it in all_calls if it["start_datetime"] and it["start_datetime"] > NOW - 120 * HOUR
+    )
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param((kind, tap), id=f"{kind.name}-{'flattened' if tap else 'nested'}")
+        for kind in (DuckDB, PostgreSQL)
+        for tap in ({}, FLATTENED)
+    ],
+)
+def package(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    all_calls: list[Call],
+    lost: list[Call],
+    deleted: Call,
+) -> Iterator[Package]:
+    """The built package over a warehouse that lacks ten calls, and has one that Callcap deleted."""
+    kind, tap = request.param
+    tap = {**tap, "count_days": 40}
+    missing = {call["call_id"] for call in lost}
+    book = CallBook(call for call in all_calls if call["call_id"] not in missing)
+    with (
+        kind.serving() as server,
+        Sandbox(Callcap(book, clock=lambda: NOW)) as sandbox,
+    ):
+        loader: Loader = kind(tmp_path_factory.mktemp("package"), server)
+        load(loader, sandbox.url, tap=tap, target={}, catalog=every_stream())
+        book.delete(deleted["call_id"])
+        for call in lost:
+            book.add(call)
+        load(loader, sandbox.url, tap=tap, target={}, catalog=every_stream())
+        package = Package(loader)
+        package.build()
+        yield package
+
+
+@pytest.fixture(scope="session")
+def records(loaded: list[Call]) -> dict[str, Row]:
+    """What the tap wrote of them."""
+    return expected_by_default(loaded)
+
+
+@pytest.fixture(scope="session")
+def loaded(all_calls: list[Call], lost: list[Call]) -> list[Call]:
+    """The calls in the warehouse."""
+    missing = {call["call_id"] for call in lost}
+    return [call for call in all_calls if call["call_id"] not in missing]

@@ -59,6 +59,7 @@ with duckdb.connect(sys.argv[1]) as database:
 import duckdb
 def fetch(path, query):
     with duckdb.connect(path, read_only=True) as database:
+        database.execute("set enable_progress_bar = false")  # it is printed where rows are
         found = database.execute(query)
         names = [column[0] for column in found.description]
         return [dict(zip(names, row)) for row in found.fetchall()]

@@ -77,9 +77,9 @@ def environment(name: str, requirements: Sequence[str]) -> Environment:
     return Environment(home)
 
 
-def pip_url(loader: str) -> tuple[str, ...]:
-    """Return what meltano.yml installs for a loader."""
-    (definition,) = (it for it in DEFINITIONS["plugins"]["loaders"] if it["name"] == loader)
+def pip_url(plugin: str, kind: str = "loaders") -> tuple[str, ...]:
+    """Return what meltano.yml installs for a plugin."""
+    (definition,) = (it for it in DEFINITIONS["plugins"][kind] if it["name"] == plugin)
     return tuple(definition["pip_url"].split())
 
 

@@ -17,21 +17,29 @@ class PipeError(AssertionError):
     """One of the two failed; says what it printed."""
 
 
-def load(loader: Loader, api_url: str, *, tap: dict[str, Any], target: dict[str, Any]) -> None:
-    """Run `tap | target` once, with every property selected, from the last STATE in its folder.
+def load(
+    loader: Loader,
+    api_url: str,
+    *,
+    tap: dict[str, Any],
+    target: dict[str, Any],
+    catalog: dict[str, Any] | None = None,
+) -> None:
+    """Run `tap | target` once, from the last STATE in its folder.
 
     Args:
         loader: The target.
         api_url: Address of the sandbox.
         tap: Settings of the tap besides.
         target: Settings of the target besides.
+        catalog: What is selected; every property of calls by default.
 
     Raises:
         PipeError: If one of the two fails.
     """
     files = {
         "tap": {"api_key": "sandbox", "api_url": api_url, "retry_minutes": 0, **tap},
-        "catalog": discovered(demographics=True),
+        "catalog": catalog or discovered(demographics=True),
         "target": loader.config | target,
     }
     for name, content in files.items():

@@ -59,8 +59,8 @@ def _binaries() -> Path:
     """
     found = _found()
     if found is None and os.geteuid() == 0 and Path("/usr/bin/apt-get").exists():
-        _apt_get("update")
-        _apt_get("install", "--yes", "--no-install-recommends", "postgresql")
+        apt_get("update")
+        apt_get("install", "--yes", "--no-install-recommends", "postgresql")
         found = _found()
     if found is None:
         msg = "PostgreSQL's initdb and pg_ctl are not here: install postgresql"
@@ -68,7 +68,8 @@ def _binaries() -> Path:
     return found
 
 
-def _apt_get(*arguments: str) -> None:
+def apt_get(*arguments: str) -> None:
+    """Run apt-get quietly."""
     command = ["/usr/bin/apt-get", "--quiet=2", *arguments]
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(command, check=True, env=quiet, stdout=subprocess.DEVNULL)
