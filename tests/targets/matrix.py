@@ -18,7 +18,7 @@ DOCUMENT = CHECKOUT / "docs" / "targets.md"
 BEGIN = "<!-- matrix: from a run (pytest -m e2e --write-matrix) -->"
 END = "<!-- matrix: end -->"
 NEWEST = "Read the newest row of each call, [as this view does](warehouse.md#append-only-targets)."
-WAYS_BEGIN = "<!-- ways: from the same run, docs/warehouses.md and docs/stops.md -->"
+WAYS_BEGIN = "<!-- ways: from the same run, docs/killed-together.md and docs/stops.md -->"
 WAYS_END = "<!-- ways: end -->"
 WAYS = (
     "target",
@@ -138,8 +138,8 @@ def replaced(text: str, begin: str, end: str, lines: Iterable[str]) -> str:
 
 
 def killed_together(loader: type[Loader]) -> str:
-    """Return what docs/warehouses.md says of a target."""
-    for line in (CHECKOUT / "docs" / "warehouses.md").read_text("utf-8").splitlines():
+    """Return what docs/killed-together.md says of a target."""
+    for line in (CHECKOUT / "docs" / "killed-together.md").read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if cells[0] == loader.title:
             histories, *_, lost, doubled, older = cells[1:8]

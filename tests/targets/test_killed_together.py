@@ -1,6 +1,7 @@
 """Tap and target killed together: nothing is lost, doubled or older in the end.
 
-`tests/warehouses.py` lives through many more such histories, and writes docs/warehouses.md.
+`tests/killed_together.py` lives through many more such histories, and writes
+docs/killed-together.md.
 """
 
 from __future__ import annotations
