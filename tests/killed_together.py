@@ -1,7 +1,8 @@
 """Crash and replay through real targets: tap, target, or both are killed at random moments.
 
 `uv run python tests/killed_together.py` writes docs/killed-together.md. `--minutes 5` gives each
-target five minutes; `--target target-duckdb` lives only through that one's histories, and the report has the
+target five minutes; `--target target-duckdb` lives only through that one's histories, and the
+report has the
 others' last results. It exits 1 if a call is lost, doubled or older than in the sandbox.
 """
 
