@@ -35,7 +35,7 @@ UTC = timezone.utc
 GAP = re.compile(r'add "([^"]+)" to the setting accepted_gaps')
 ZONE = re.compile(r"set timezone to (\S+), in which both agree")
 SETTLED = timedelta(hours=5)  # after this, also around a clock change, nothing waits any more
-QUIET_RUNS = 12  # at the most, at the end of a history: each does what the last one advised
+QUIET_RUNS = 60  # at the most, at the end of a history: each does what the last one advised
 BEGINNING = datetime(2026, 3, 3, 15, 0, tzinfo=UTC)
 Lines = list[dict[str, Any]]
 Reader = Callable[["History", Mapping[str, Any], GenericSingerWriter[Any, Any]], None]
