@@ -118,7 +118,9 @@ def swapped(seed: int, page_size: int, lag: int) -> int:
 
 def tallied(pool: Any, kind: str, seeds: Iterable[int]) -> Tally:
     """Many histories, side by side."""
-    return sum(pool.starmap(lived, [(kind, seed) for seed in seeds], chunksize=20), Tally())
+    tally = sum(pool.starmap(lived, [(kind, seed) for seed in seeds], chunksize=20), Tally())
+    sys.stderr.write(f"{kind}: {tally}\n")
+    return tally
 
 
 def main() -> int:
