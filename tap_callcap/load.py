@@ -37,7 +37,7 @@ MESSAGE = re.compile(  # as taps and mappers begin it
     rb'\s*\{\s*"type"\s*:\s*"(\w+)"(?:\s*,\s*"stream"\s*:\s*"([^"]*)")?'
 )
 QUESTIONS = {"--about", "--help", "--version"}  # which a target answers without input
-USAGE = "callcap-load TARGET [OPTION…], or the target's name in CALLCAP_LOAD_TARGET"
+USAGE = "write callcap-load TARGET [OPTION…], or set CALLCAP_LOAD_TARGET to the target's command"
 
 
 class TargetError(Exception):
@@ -146,7 +146,7 @@ def whole_lines(source: int, stop: int) -> Iterator[bytes]:
         block = os.read(source, BLOCK)
         if not block:
             if rest:
-                sys.stderr.write("callcap-load: the last message was cut, and is left out\n")
+                sys.stderr.write("callcap-load: the last message was incomplete, and is left out\n")
             return
         *lines, rest = (rest + block).split(b"\n")
         yield from (line + b"\n" for line in lines)

@@ -53,8 +53,7 @@ SETTINGS: JSONSchema = th.PropertiesList(
         title="End date",
         description=(
             "Read calls modified before this time. A time without an offset is in UTC. Set it to "
-            "read one period, as a backfill in parts does. A bookmark never moves back because of "
-            "it."
+            "read one period, as a backfill in parts does. It never moves the bookmark back."
         ),
         examples=["2025-01-01T00:00:00Z"],
     ),
@@ -75,8 +74,9 @@ SETTINGS: JSONSchema = th.PropertiesList(
         default="UTC",
         title="Timezone",
         description=(
-            "Time zone of the days in filters, as an IANA name; requests use it too. Change it if "
-            "you filter by days, or if Callcap does not accept UTC. Records are always in UTC."
+            "IANA name of the time zone of requests, and so of days in filters and in call_counts. "
+            "Change it if you filter by days, or if Callcap does not accept UTC. Records are "
+            "always in UTC."
         ),
         examples=["UTC", "US/Central"],
     ),
@@ -151,9 +151,9 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.ArrayType(th.StringType),
         title="Accepted gaps",
         description=(
-            "Minutes that may stay unread, each as from/to. A run that fails because of a minute "
-            "that Callcap cannot show names it in this form. With it here, the next runs read what "
-            "they can of it, warn, and go on."
+            "Minutes that may stay unread, each as from/to. If Callcap cannot show a minute, the "
+            "run fails and names it in this form. If it is listed here, the next runs read what "
+            "they can of it, warn, and continue."
         ),
         examples=[["2026-10-14T18:47Z/2026-10-14T18:48Z"]],
     ),
@@ -183,8 +183,8 @@ SETTINGS: JSONSchema = th.PropertiesList(
         default=30,
         title="Days counted",
         description=(
-            "Number of days that the stream call_counts covers, one request each. The last one is "
-            "yesterday, in timezone."
+            "Number of days in the stream call_counts, up to yesterday in timezone. Each day is "
+            "one request."
         ),
     ),
     th.Property(
@@ -201,8 +201,8 @@ SETTINGS: JSONSchema = th.PropertiesList(
         th.ArrayType(th.StringType),
         title="Hashed fields",
         description=(
-            "Paths of text fields of calls whose values are replaced by tokens (HMAC-SHA-256 with "
-            "hash_key). Equal values have equal tokens. See SECURITY.md."
+            "Paths of text fields of calls to replace by tokens (HMAC-SHA-256 with hash_key). "
+            "Equal values get equal tokens. See SECURITY.md."
         ),
         examples=[["caller.caller_id", "caller.name", "summaries[].text"]],
     ),

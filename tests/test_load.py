@@ -107,7 +107,7 @@ def test_a_message_that_was_cut_is_left_out(
 
     assert (code, len(parts[0])) == (0, len(MESSAGES))
     captured = capfd.readouterr()
-    assert captured.err == "callcap-load: the last message was cut, and is left out\n"
+    assert captured.err == "callcap-load: the last message was incomplete, and is left out\n"
     assert captured.out == "2\n"
 
 

@@ -300,6 +300,6 @@ def test_the_log_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     )
     assert re.fullmatch(
         rf"Done: data as of {bookmark_of(run.state)}; 100 calls, \d{{3}} requests, 0 retries, "
-        r"0 s waited for the target\. The next run reads on",
+        r"0 s waited for the target\. The next run continues from there",
         lines[3],
     )

@@ -45,8 +45,9 @@ def command(of_tap: click.Command) -> click.Command:
         callback=examine,
         params=[config, as_object],
         help=(
-            "Ask Callcap some forty times what its documentation leaves open, and print what was "
-            "seen. Nothing else is written, and the output holds no data of calls or accounts."
+            "Find out how Callcap behaves where its documentation leaves it open, with about forty "
+            "requests, and print a table. Nothing else is written, and the table contains no data "
+            "of calls or accounts."
         ),
     )
 

@@ -45,8 +45,8 @@ QUESTIONS = (  # in the order in which they are asked
     ),
     Question(
         "zones",
-        "Which zones are taken?",
-        "yes: `timezone`, or US/Arizona if UTC is not taken",
+        "Which time zones are accepted?",
+        "yes: `timezone`, or US/Arizona if UTC is not accepted",
         times.zones,
     ),
     Question(
@@ -72,7 +72,7 @@ QUESTIONS = (  # in the order in which they are asked
     ),
     Question(
         "repeated_hour",
-        "Is the hour told apart that US clocks repeat in autumn?",
+        "Do times distinguish the two passes of the repeated autumn hour?",
         "no: around it runs look back three hours",
         times.repeated_hour,
     ),

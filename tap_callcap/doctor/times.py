@@ -54,7 +54,7 @@ def _taken(answer: Answer, zone: ZoneInfo) -> str:
         return "answered without its zone"
     if not is_same_zone(answer.echo, zone.key):
         return f"answered in {answer.echo}"
-    return "taken" if answer.echo == zone.key else f"taken as {answer.echo}"
+    return "accepted" if answer.echo == zone.key else f"accepted as {answer.echo}"
 
 
 def login_zone(x: Examination) -> Finding:

@@ -66,8 +66,8 @@ _YEAR = timedelta(days=365.25)
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Set a switch: how the API behaves where its documentation says nothing. "
-    "Repeatable; see --switches.",
+    help="Set how the API behaves where its documentation leaves it open. Repeatable; see "
+    "--switches.",
 )
 @click.option(
     "--live",
@@ -81,8 +81,8 @@ _YEAR = timedelta(days=365.25)
     default=0,
     type=click.IntRange(0, 10_000_000),
     metavar="MINUTES",
-    help="Let the sandbox's clock be so far behind this machine's. Then POST /sandbox/advance can "
-    "move it: the tap reads nothing later than this machine's clock.",
+    help="Set the sandbox's clock this many minutes behind this machine's, so that POST "
+    "/sandbox/advance can move it. (The tap reads nothing later than this machine's clock.)",
 )
 @click.option(
     "--switches",

@@ -19,7 +19,7 @@ class Deviations:
     filter_timezone: Annotated[
         str | None,
         Meta(
-            description="The zone that the limits of last_modified are read in, whatever zone is "
+            description="The zone in which the limits of last_modified are read, whatever zone is "
             "requested and echoed."
         ),
     ] = None
@@ -33,7 +33,7 @@ class Deviations:
     stored_hour: Annotated[
         Literal["first", "second"],
         Meta(
-            description="Which instant a stored wall time means that `stored_timezone` has twice."
+            description="Which instant a stored wall time means if `stored_timezone` has it twice."
         ),
     ] = "first"
     stored_filter: Annotated[
@@ -49,7 +49,7 @@ class Deviations:
     date_ahead_every: Annotated[
         Count | None,
         Meta(
-            description="One of this many answers has a `Date` that is ahead; by default all have."
+            description="One in this many answers has a `Date` that is ahead; by default all have."
         ),
     ] = None
     failure: Annotated[
@@ -69,7 +69,7 @@ class Deviations:
     ] = None
     broken_minutes: Annotated[
         frozenset[Instant],
-        Meta(description="A search whose range of last_modified touches such a minute fails."),
+        Meta(description="A search whose range of last_modified touches one of these fails."),
     ] = frozenset()
     broken_calls: Annotated[
         Names, Meta(description="A request whose answer would show one of these calls fails.")
@@ -119,7 +119,7 @@ class Deviations:
     ] = frozenset()
     row_lost_every: Annotated[
         Count | None,
-        Meta(description="One of this many pages leaves out a random row, which is counted."),
+        Meta(description="One in this many pages leaves out a random row, which is counted."),
     ] = None
     count_age: Annotated[
         timedelta,

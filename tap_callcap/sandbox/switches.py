@@ -54,8 +54,8 @@ class Switches(Deviations):
     repeated_hour: Annotated[
         RepeatedHour,
         Meta(
-            description="How a limit is read that lies in an hour that a clock change repeats: "
-            "`both` compares wall times, `first` and `second` use that instant."
+            description="How a limit in an hour that a clock change repeats is read: `both` "
+            "compares wall times, `first` and `second` use that instant."
         ),
     ] = "both"
     utc: Annotated[

@@ -187,9 +187,9 @@ def apply_selection(streams: Iterable[CallcapStream], catalog: Catalog) -> None:
             root = replace(root, selected=False)
             if stream.name in catalog:
                 stream.logger.warning(
-                    "Stream %s is selected only by a wildcard over everything and so not read. To "
-                    "read it, deselect something that you do not need, such as demographics of "
-                    "calls. To be rid of this warning, deselect the stream",
+                    "Stream %s is not read, because the catalog selects everything, as the "
+                    "wildcard *.* does. To read it, deselect something that you do not need, such "
+                    "as calls.demographics. To stop this warning, deselect the stream",
                     stream.name,
                 )
         elif not given:

@@ -91,9 +91,9 @@ class Selection:
                 self._set(crumb, part, is_selected=False)
                 if self._wish(crumb):
                     self.warnings.append(
-                        f"{self._path(crumb)} is selected only by a wildcard and so not read, "
+                        f"{self._path(crumb)} is selected only by a wildcard, so it is not read, "
                         "because it is personal data. To read it, list the properties by name, or "
-                        "set its metadata `inclusion: automatic`. To be rid of this warning, "
+                        "set its metadata `inclusion: automatic`. To stop this warning, "
                         "deselect it"
                     )
         own = {*_all_below(known)}

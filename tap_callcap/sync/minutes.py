@@ -129,7 +129,7 @@ class MinuteReader:
         )
         msg = (
             f"Could not read all {window}: {failure}. Later calls were not read. Run again; if it "
-            f'stays so, add "{gap}" to the setting accepted_gaps to read on without this minute'
+            f'fails again, add "{gap}" to the setting accepted_gaps to continue without this minute'
         )
         raise FatalAPIError(msg)
 

@@ -202,9 +202,9 @@ def skew_in_words(skew: timedelta) -> str:
 def _warn_of_clock(first: FirstAnswer, settings: Settings) -> None:
     if abs(first.clock_skew) > largest_skew(settings):
         logger.warning(
-            "Callcap's clock is %s this machine's. The earlier of the two counts as now, so that "
-            "calls come late instead of never: correct this machine's clock; if it is right, check "
-            "whether a proxy on the way to api_url sends old answers",
+            "Callcap's clock is %s this machine's. The tap uses the earlier one, so that calls may "
+            "be late, but none is lost. Correct this machine's clock; if it is right, check "
+            "whether a proxy before api_url returns cached answers",
             skew_in_words(first.clock_skew),
         )
 

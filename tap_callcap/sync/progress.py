@@ -87,18 +87,17 @@ class Progress:
     def close(self, data_as_of: str | None, *, is_done: bool) -> None:
         """Say at the end what the run did, and what it left."""
         if is_done:
-            left = "The next run reads on"
+            left = "" if data_as_of is None else ". The next run continues from there"
         elif self.upper is None:
-            left = "It failed before the first window"
+            left = ". It failed before the first window"
         else:
             count = f"about {self._calls_left:,} " if self._calls_left is not None else ""
             since = "" if data_as_of is None else f" from {data_as_of}"
-            left = f"Not read: {count}calls modified{since} to {format_instant(self.upper)}"
+            left = f". Not read: {count}calls modified{since} to {format_instant(self.upper)}"
         logger.info(
-            "%s: data as of %s; %s calls, %s requests, %s retries, "
-            "%.0f s waited for the target. %s",
+            "%s: %s%s calls, %s requests, %s retries, %.0f s waited for the target%s",
             "Done" if is_done else "Ended early",
-            data_as_of or "no window yet",
+            "" if data_as_of is None else f"data as of {data_as_of}; ",
             f"{self.calls:,}",
             f"{self._client.requests:,}",
             f"{self._client.retries:,}",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EXPECTED = {
     "accounts": "200, `{status, info, children[]{account_type, account_name, account_id}}`",
     "range": "9,571 days answered",
-    "zones": "UTC taken; US/Arizona taken; US/Central taken",
+    "zones": "UTC accepted; US/Arizona accepted; US/Central accepted",
     "login_zone": "US/Central",
     "zone_of_filter": "in the zone asked for (tried UTC and US/Arizona)",
     "zone_shown": "in the zone asked for (tried UTC and US/Arizona)",
@@ -62,7 +62,7 @@ SWITCHED: list[tuple[dict[str, Any], dict[str, str], dict[str, str]]] = [
     (
         {"utc": "refused"},
         {
-            "zones": "UTC answered 400; US/Arizona taken; US/Central taken; "
+            "zones": "UTC answered 400; US/Arizona accepted; US/Central accepted; "
             "the tap asks in US/Arizona instead",
             "zone_of_filter": "in the zone asked for (tried US/Arizona and US/Central)",
             "zone_shown": "in the zone asked for (tried US/Arizona and US/Central)",
@@ -72,18 +72,22 @@ SWITCHED: list[tuple[dict[str, Any], dict[str, str], dict[str, str]]] = [
     (
         {"utc": "ignored"},
         {
-            "zones": "UTC answered in US/Central; US/Arizona taken; US/Central taken; "
+            "zones": "UTC answered in US/Central; US/Arizona accepted; US/Central accepted; "
             "the tap asks in US/Arizona instead",
             "zone_of_filter": "in the zone asked for (tried US/Arizona and US/Central)",
             "zone_shown": "in the zone asked for (tried US/Arizona and US/Central)",
         },
         {},
     ),
-    ({"utc": "alias"}, {"zones": "UTC taken as Etc/UTC; US/Arizona taken; US/Central taken"}, {}),
+    (
+        {"utc": "alias"},
+        {"zones": "UTC accepted as Etc/UTC; US/Arizona accepted; US/Central accepted"},
+        {},
+    ),
     (
         {"utc": "refused", "refused_timezones": frozenset({"US/Arizona"})},
         {
-            "zones": "UTC answered 400; US/Arizona answered 400; US/Central taken",
+            "zones": "UTC answered 400; US/Arizona answered 400; US/Central accepted",
             "zone_of_filter": "only one zone is accepted",
             "zone_shown": "only one zone is accepted",
             "repeated_hour": "no zone without clock changes is accepted",
