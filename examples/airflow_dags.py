@@ -4,8 +4,8 @@ Put load.sh and check_counts.py into the folder of this file. The workers need t
 target-postgres on their PATH, and these environment variables: TAP_CALLCAP_API_KEY,
 TARGET_POSTGRES_SQLALCHEMY_URL, TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA, STATES, a folder that all
 workers share, and CALLCAP_FIRST_YEAR and CALLCAP_LAST_YEAR of the backfill. Run callcap_backfill
-once, then enable callcap. The tasks `check` are optional: they fail if the warehouse has not as
-many rows as the run wrote.
+once, then enable callcap. The tasks `check` are optional: they fail if the number of rows in the
+warehouse differs from the number of records that the run wrote.
 """
 
 import os

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Hold the warehouse against what a run wrote, and against Callcap's counts; exit 1 if it differs.
+"""Compare the warehouse with what a run wrote and with Callcap's counts; exit 1 if it differs.
 
     check_counts.py TARGET COUNTS
 
 TARGET is a target of the SDK whose `sqlalchemy_url` is in the environment, such as
 TARGET_POSTGRES_SQLALCHEMY_URL. COUNTS is the file that `callcap-load` wrote (CALLCAP_LOAD_COUNTS).
 If the run also read `call_counts`, each of its days is compared with the calls in the warehouse;
-that is of use only without filters.
+that makes sense only without filters.
 """
 
 from __future__ import annotations

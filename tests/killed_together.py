@@ -107,7 +107,7 @@ Each history is an account whose calls are edited, added and deleted while it is
 the behaviours that Callcap's documentation allows. It has five runs into the real target, plain or
 in parts (`callcap-load`). The tap is killed at a random line or request, the target with SIGKILL
 or SIGTERM at a random moment, or both are; each run starts from the last STATE that the target has
-passed on. In the end the warehouse is held against the sandbox: *lost* calls have no row,
+passed on. In the end the warehouse is compared with the sandbox: *lost* calls have no row,
 *doubled* ones several where the target upserts, *older* ones not their newest version. A target
 *hangs* if it has not ended a minute after its input or a signal.
 """

@@ -107,6 +107,6 @@ def filters_table() -> str:
             f"{len(trial.found)} of {len(account())}, {same}",
         )
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| Not a filter, because the tap sets it itself | What to do |", "|---|---|"]
+    lines += ["", "| Not a filter, because the tap sets it itself | Explanation |", "|---|---|"]
     lines += [f"| `{name}` | {remedy} |" for name, remedy in NOT_FILTERS.items()]
     return "\n".join(lines)
