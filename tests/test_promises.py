@@ -295,7 +295,7 @@ def test_the_log_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
     lines = [line for line in lines if not line.startswith("Skipping deselected stream")]
     assert len(lines) == 4
     assert lines[2] == (
-        "Reading calls modified from 2000-01-01T00:00:00Z to 2026-03-03T14:58:00Z, asked for in "
+        "Reading calls modified from 2000-01-01T00:00:00Z to 2026-03-03T14:58:00Z, requested in "
         "timezone UTC with detail all,import,notes,scorecards,sentiment,summaries"
     )
     assert re.fullmatch(

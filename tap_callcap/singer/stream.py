@@ -254,7 +254,7 @@ class CallcapStream(Stream):
 
     def defer_failure(self, line: str) -> None:
         """Log `line`, and fail the run with it once everything else is read."""
-        self.logger.warning("%s; the run goes on, and fails at its end", line)
+        self.logger.warning("%s; the run continues, and fails at its end", line)
         self.failures.append(line)
 
     def log(self, message: str, *args: Any, level: int = logging.INFO, **options: Any) -> None:

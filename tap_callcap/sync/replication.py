@@ -82,7 +82,7 @@ class Replication:
         if self.bookmark is None:
             prove_zone(self.client, self.settings, first, span)
         logger.info(
-            "Reading calls modified from %s to %s, asked for in timezone %s with detail %s",
+            "Reading calls modified from %s to %s, requested in timezone %s with detail %s",
             format_instant(span.start),
             format_instant(span.upper),
             span.zone.key,
