@@ -91,10 +91,9 @@ class Selection:
                 self._set(crumb, part, is_selected=False)
                 if self._wish(crumb):
                     self.warnings.append(
-                        f"{self._path(crumb)} is selected only by a wildcard, so it is not read, "
-                        "because it is personal data. To read it, list the properties by name, or "
-                        "set its metadata `inclusion: automatic`. To stop this warning, "
-                        "deselect it"
+                        f"{self._path(crumb)} is selected only by a wildcard and is personal data, "
+                        "so it is not read. To read it, list the properties by name, or set its "
+                        "metadata `inclusion: automatic`. To stop this warning, deselect it"
                     )
         own = {*_all_below(known)}
         self._leave_out_texts_with_deselected_parts(_all_below(schema), own)

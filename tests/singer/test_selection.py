@@ -279,7 +279,7 @@ def test_required_properties_are_the_selected_ones() -> None:
     assert Reading(catalog).run.schema["required"] == ["call_id"]
 
 
-BY_WILDCARD = "calls.demographics is selected only by a wildcard, so it is not read"
+BY_WILDCARD = "calls.demographics is selected only by a wildcard and is personal data"
 
 
 @pytest.mark.parametrize(
