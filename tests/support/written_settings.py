@@ -93,6 +93,7 @@ def hub_definition() -> str:
     meltano = yaml.safe_load(brought_up_to_date("meltano.yml"))
     extractor = meltano["plugins"]["extractors"][0]
     settings = extractor.pop("settings")
+    extractor.pop("config")
     definition = extractor | {"variant": "tap-callcap", "pip_url": "git+${CALLCAP_REPOSITORY}"}
     definition |= HUB_METADATA | {"settings": settings}
     text: str = yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, width=1000)
