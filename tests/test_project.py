@@ -277,7 +277,7 @@ def test_the_sdist_has_what_builds_and_tests(dist: Path) -> None:
         paths = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {path.partition("/")[0] for path in paths} == {
-        *("tap_callcap", "schemas", "tests", "docs", "examples", "benchmarks"),
+        *("tap_callcap", "schemas", "tests", "dbt", "docs", "examples", "benchmarks"),
         *("pyproject.toml", "uv.lock", "uvw", "Dockerfile", ".dockerignore", ".github"),
         *("LICENSE", "meltano.yml", ".ci", ".env.example", ".gitignore", "PKG-INFO"),
         *DOCUMENTS,
