@@ -293,13 +293,15 @@ def test_the_log_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
         run = run_tap(Callcap(book, clock=lambda: NOW), page_size=1)
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("tap-")]
     lines = [line for line in lines if not line.startswith("Skipping deselected stream")]
-    assert len(lines) == 4
-    assert lines[2] == (
+    *_, beginning, reading, done = lines
+    assert beginning == "Beginning sync of 'calls' in incremental mode"
+    assert len(lines) <= 4, "the SDK names its version once for each process"
+    assert reading == (
         "Reading calls modified from 2000-01-01T00:00:00Z to 2026-03-03T14:58:00Z, requested in "
         "timezone UTC with detail all,import,notes,scorecards,sentiment,summaries"
     )
     assert re.fullmatch(
         rf"Done: data as of {bookmark_of(run.state)}; 100 calls, \d{{3}} requests, 0 retries, "
         r"0 s waited for the target\. The next run continues from there",
-        lines[3],
+        done,
     )

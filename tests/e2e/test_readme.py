@@ -172,7 +172,8 @@ def loaded_by(user: User) -> list[str]:
 def test_plain_pipes_load_and_keep_the_bookmark(user: User) -> None:
     """The key is checked; everything comes once, and then only what changed."""
     target = environment("target-jsonl", pip_url("target-jsonl")).command("target-jsonl")
-    user.tools |= {"tap-callcap": COMMAND, "target-jsonl": target}
+    load = COMMAND.with_name("callcap-load")
+    user.tools |= {"tap-callcap": COMMAND, "callcap-load": load, "target-jsonl": target}
     user.run(BLOCKS[KEY], BLOCKS[PIPES])
     assert len(loaded_by(user)) == 31
     user.sandbox.callcap.advance(timedelta(hours=3), new_calls=2)

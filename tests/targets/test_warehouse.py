@@ -147,7 +147,8 @@ print(json.dumps(found))
 )
 def test_types_are_those_that_the_targets_make(loader: type[Loader]) -> None:
     """The table of types says what test_every_field_is_equal finds."""
-    rows = re.findall(r"^\| (?!---)(.*) \|$", DOCUMENT, re.MULTILINE)
+    table = DOCUMENT[DOCUMENT.index("| in the schema") :]
+    rows = re.findall(r"^\| (?!---)(.*) \|$", table, re.MULTILINE)
     head, *lines = (row.split(" | ") for row in rows if "---" not in row)
     place = head.index(loader.title.partition(" ")[0])
     written = [line[place].removesuffix("[]").removesuffix(", repeated") for line in lines]
