@@ -160,8 +160,7 @@ class TapCallcap(Tap):
         given: _ConfigInput = ctx.params["config"]
         cls._warn_of_unused_variables(given)
         if value == CliTestOptionValue.Schema.value:
-            super().cb_test(ctx, param, value)
-            return
+            super().cb_test(ctx, param, value)  # which exits
         tap = cls(config=given.config, parse_env_config=given.parse_env)
         for stream in tap.streams.values():
             if isinstance(stream, IncrementalStream):

@@ -18,6 +18,7 @@ from tap_callcap.instants import (
     ceil_to_minute,
     floor_to_minute,
     format_instant,
+    parse_instant,
     zone_of,
 )
 
@@ -87,7 +88,7 @@ class Window:
 
         Servers that store the wall time of a US zone show an hour of that night twice.
         """
-        shown = datetime.fromisoformat(modified)
+        shown = parse_instant(modified, UTC)
         start, end = self.asked_start - HOUR, self.asked_end + MINUTE + HOUR
         return start <= shown < end and any(_is_repeated(shown, each) for each in (zone, *US_ZONES))
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.api.errors import GaveUpError
-from tap_callcap.instants import MINUTE, ceil_to_minute, floor_to_minute
+from tap_callcap.instants import MINUTE, UTC, ceil_to_minute, floor_to_minute, parse_instant
 from tap_callcap.sync.pages import FAILURES, KeptChangingError, NotReadError
 from tap_callcap.sync.prefetch import FEW_TRIES, PageRequest
 from tap_callcap.sync.proof import AGREEING_PASSES, Agreement, Proof
@@ -282,7 +281,7 @@ class MinuteReader:
             return
         sample = self._rows.samples.get(asked.minute_after)
         if sample and asked.minute_after not in self._shown_borders:
-            start = floor_to_minute(datetime.fromisoformat(sample))
+            start = floor_to_minute(parse_instant(sample, UTC))
             probe = replace(asked, start=start, end=start + MINUTE)
             page = self._pages.optional(PageRequest(probe, 1, self._page_size))
             rows = (yield from self._rows.new_calls(probe, page)) if page else None

@@ -23,6 +23,7 @@ from support.histories import BEGINNING, KillableWriter
 from support.kills import ENCODINGS, rows_of
 from support.running import bookmark_of, discovered, lines_of, run_tap
 from tap_callcap.sandbox import CallBook, Callcap, made_up_calls
+from tap_callcap.singer.storage import check_batch_config
 from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.tap import TapCallcap
 
@@ -385,3 +386,21 @@ def test_batches_honour_deselection(tmp_path: Path) -> None:
             for record in lines_of(message):
                 assert "notes" not in record
                 assert "name" not in record["caller"]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"encoding": "jsonl"}, "batch_config.encoding must be an object"),
+        ({"encoding": {"format": "xml"}}, "batch_config.encoding.format must be"),
+        ({"encoding": {"format": "jsonl", "compression": "zip"}}, "compression must be gzip"),
+        ({"storage": {"root": "file:///b", "prefix": 5}}, "storage.prefix must be text"),
+        ({"storage": {"root": "file:///b", "params": []}}, "storage.params must be an object"),
+    ],
+    ids=str,
+)
+def test_the_first_thing_that_is_wrong_is_named(config: dict[str, Any], line: str) -> None:
+    """By its path in `batch_config`, whatever the JSON Schema lets pass."""
+    sound = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///b"}}
+    with pytest.raises(ConfigurationError, match=line):
+        check_batch_config({**sound, **config})

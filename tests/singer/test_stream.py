@@ -231,3 +231,15 @@ def test_batches_hold_what_records_would(config: dict[str, Any], tmp_path: Path)
     assert {message["type"] for message in batched} == {"SCHEMA", "BATCH", "STATE"}
     states = [message["value"] for message in batched if message["type"] == "STATE"]
     assert states == [message["value"] for message in plain if message["type"] == "STATE"]
+
+
+def test_records_can_be_read_without_being_written() -> None:
+    """As the SDK's own tools read a stream."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        client = DirectClient(callcap_with(Switches()))
+        tap = TapCallcap(config={"api_key": "sandbox"}, client_factory=lambda _: client)
+        stream = tap.streams["calls"]
+        records = list(stream._sync_records(write_messages=False))  # noqa: SLF001 - the SDK's
+    assert records
+    assert "RECORD" not in out.getvalue()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from singer_sdk.exceptions import FatalAPIError
 
 from support.histories import BEGINNING
 from support.running import Run, bookmark_of, run_tap, state_at
+from tap_callcap.instants import UTC
 from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
+from tap_callcap.sync.pages import KeptChangingError
+from tap_callcap.sync.rows import RowReader
+from tap_callcap.windows import Window
 
 if TYPE_CHECKING:
     from tap_callcap.sandbox import Asked
@@ -199,6 +205,54 @@ def test_a_minute_that_claims_too_many_pages_is_not_read_for_ever() -> None:
     callcap.before_answer = claim
     with pytest.raises(FatalAPIError, match=r"20,000 pages.*accepted_gaps"):
         run_tap(callcap, start_date=f"{NOON:%Y-%m-%dT%H:%M:%SZ}", page_size=10)
+
+
+def test_an_accepted_gap_is_read_by_smaller_pages() -> None:
+    """A server that shows the minute only in small pages, and one of them empty, loses nothing."""
+    callcap = callcap_with(Switches())
+    minute = {f"{NOON - n * MINUTE:%Y-%m-%d %H:%M}" for n in (0, 1)}
+
+    def large_pages_fail(asked: Asked) -> Answer | None:
+        if asked.params.get("search_last_modified_start") not in minute:
+            return None
+        show = int(asked.params["show"])
+        if show > 32:
+            return Answer.of({"status": "error"}, 500)
+        return Answer(204) if show == 32 else None
+
+    callcap.before_answer = large_pages_fail
+    gap = f"{NOON:%Y-%m-%dT%H:%MZ}/{NOON + MINUTE:%Y-%m-%dT%H:%MZ}"
+    run = run_tap(callcap, accepted_gaps=[gap], start_date=SINCE)
+    assert run.ids >= callcap.book.ids - ids_at_noon(callcap)
+
+
+def test_a_new_minute_with_more_than_it_counts_is_left_to_the_next_run() -> None:
+    """A total that was a ceiling, in a minute in which calls still change, proves nothing."""
+    callcap = callcap_with(Switches(total_cap=10))
+    minute = NOW - 4 * MINUTE
+    for n, call_id in enumerate(sorted(callcap.book.ids)[:20]):
+        callcap.book.edit(call_id, at=minute + timedelta(seconds=n))
+    run = run_tap(callcap, state=state_at(f"{NOW - 30 * MINUTE:%Y-%m-%dT%H:%M:%SZ}"), page_size=10)
+    assert bookmark_of(run.state) <= f"{minute:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_repeated_hour_that_fails_is_named_whole() -> None:
+    """In a zone with clock changes that hour cannot be cut: the gap to accept is all of it."""
+    hour = datetime(2025, 11, 2, 6, 0, tzinfo=NOW.tzinfo)
+    callcap = callcap_with(Switches(broken_minutes=frozenset({hour + 9 * MINUTE})))
+    with pytest.raises(FatalAPIError, match="2025-11-02T06:00Z/2025-11-02T08:00Z"):
+        run_tap(callcap, timezone="US/Central", start_date="2025-11-02T04:00:00Z", page_size=10)
+
+
+def test_a_page_that_is_gone_when_it_is_asked_for_again_proves_nothing() -> None:
+    """A call outside what was asked for, then no page at all: the window is read in another way."""
+    pages, page = Mock(), Mock(calls=[b"{}"], number=2, clock=NOW)
+    pages.page_or_none.return_value = None
+    rows = RowReader(pages, lambda _: (("1_1", "2020-01-01T00:00:00Z"), b"{}"), UTC)
+    reading = rows.read(Window(NOON, NOON + MINUTE), page)
+    assert list(islice(reading, 1)) == [[]]
+    with pytest.raises(KeptChangingError):
+        next(reading)
 
 
 # Calls that cannot be read.
