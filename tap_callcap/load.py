@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PART = 15.0  # seconds until a part ends at the next STATE
 QUIET = 3.0  # seconds without input after which a tap that was stopped as well has ended
 BLOCK = 2**20  # bytes, read at once
+STDOUT = 1
 MESSAGE = re.compile(  # as taps and mappers begin it
     rb'\s*\{\s*"type"\s*:\s*"(\w+)"(?:\s*,\s*"stream"\s*:\s*"([^"]*)")?'
 )
@@ -71,13 +72,21 @@ class Load:
         found = MESSAGE.match(line)
         kind, stream = found.groups() if found else (b"", b"")
         if kind == b"SCHEMA":
-            self._schemas[json.loads(line)["stream"]] = line
+            self._schemas[self._stream_of(line)] = line
         elif kind == b"STATE" and self.is_long():
             self.finish()
         elif kind == b"RECORD" and stream:
-            self._counts[stream.decode()] += 1
+            self._counts[stream.decode(errors="replace")] += 1
         elif kind == b"BATCH":
             self._counts["BATCH"] += 1
+
+    def _stream_of(self, line: bytes) -> str:
+        try:
+            return str(json.loads(line)["stream"])
+        except (ValueError, KeyError):
+            self.finish()  # the target may say more
+            msg = "a SCHEMA message is not JSON, or names no stream: see the tap's log"
+            raise TargetError(msg) from None
 
     def is_long(self) -> bool:
         """Whether the part shall end at this STATE."""
@@ -173,8 +182,9 @@ def command_of(arguments: Sequence[str], environment: Mapping[str, str]) -> list
         text for key, text in environment.items() if key.endswith("_LOAD_METHOD")
     ]
     for option in command[1:]:
+        file = option.partition("=")[2] if option.startswith("-") else option
         with contextlib.suppress(OSError, ValueError):  # no file, or one that the target refuses
-            config = json.loads(Path(option).read_bytes())
+            config = json.loads(Path(file).read_bytes())
             methods.append(config.get("load_method") if isinstance(config, dict) else None)
     if "overwrite" in methods:
         msg = "load_method overwrite would empty the tables at each part: run the target itself"
@@ -186,14 +196,28 @@ def seconds_of(environment: Mapping[str, str]) -> float:
     """Return how long a part is at least.
 
     Raises:
-        TargetError: If the setting is no number.
+        TargetError: If the setting is no number, or a negative one.
     """
-    text = environment.get("CALLCAP_LOAD_SECONDS", str(PART))
-    try:
-        return float(text)
-    except ValueError:
-        msg = f"CALLCAP_LOAD_SECONDS is {text!r}, and should be a number of seconds"
-        raise TargetError(msg, 2) from None
+    text = environment.get("CALLCAP_LOAD_SECONDS") or str(PART)
+    with contextlib.suppress(ValueError):
+        if (seconds := float(text)) >= 0:  # not nan
+            return seconds
+    msg = f"CALLCAP_LOAD_SECONDS is {text!r}, and should be a number of seconds"
+    raise TargetError(msg, 2)
+
+
+def check_streams(*descriptors: int) -> None:
+    """Check that input and output are open: else a pipe of this process would take their place.
+
+    Raises:
+        TargetError: If one is closed.
+    """
+    for descriptor in descriptors:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            msg = "standard input or output is closed: connect it to the tap, or to a file"
+            raise TargetError(msg, 2) from None
 
 
 @contextmanager
@@ -219,6 +243,7 @@ def load(arguments: Sequence[str], environment: Mapping[str, str], source: int) 
         command = command_of(arguments, environment)
         if QUESTIONS & {*arguments}:
             return subprocess.run(command, check=False).returncode  # noqa: S603 - the user's own
+        check_streams(source, STDOUT)
         with caught_signals() as stop:
             return _load(Load(command, seconds_of(environment)), environment, source, stop)
     except TargetError as error:
@@ -231,11 +256,24 @@ def _load(part: Load, environment: Mapping[str, str], source: int, stop: int) ->
         part.take(line)
     part.finish()
     if counts := environment.get("CALLCAP_LOAD_COUNTS"):
-        Path(counts).write_text(part.counts(), encoding="utf-8")
+        write_counts(Path(counts), part.counts())
     if select.select([stop], [], [], 0)[0]:
         drop(source)
         return 128 + os.read(stop, 1)[0]
     return 0
+
+
+def write_counts(file: Path, counts: str) -> None:
+    """Write how many records the target got.
+
+    Raises:
+        TargetError: If the file cannot be written.
+    """
+    try:
+        file.write_text(counts, encoding="utf-8")
+    except OSError as error:
+        msg = f"the file in CALLCAP_LOAD_COUNTS cannot be written: {error.strerror}"
+        raise TargetError(msg) from None
 
 
 def main() -> NoReturn:

@@ -151,9 +151,17 @@ def test_a_target_that_ends_early_fails_the_load(
         (("--config", "x"), {}, 2, "CALLCAP_LOAD_TARGET"),
         (("target-x",), {"TARGET_X_LOAD_METHOD": "overwrite"}, 2, "load_method overwrite"),
         (("target-x", "--config", "config.json"), {}, 2, "load_method overwrite"),
+        (("target-x", "--config=config.json"), {}, 2, "load_method overwrite"),
         (("target-x",), {"CALLCAP_LOAD_SECONDS": "soon"}, 2, "should be a number of seconds"),
+        (("target-x",), {"CALLCAP_LOAD_SECONDS": "nan"}, 2, "should be a number of seconds"),
+        (("target-x",), {"CALLCAP_LOAD_SECONDS": "-1"}, 2, "should be a number of seconds"),
+        (("cat",), {"CALLCAP_LOAD_COUNTS": "no/folder"}, 1, "CALLCAP_LOAD_COUNTS cannot be"),
     ],
-    ids=["not installed", "no target", "overwrites", "overwrites by its config", "no seconds"],
+    ids=[
+        *("not installed", "no target", "overwrites", "overwrites by its config"),
+        *("overwrites by its config, after =", "no seconds", "not a number", "less than none"),
+        "counts into no folder",
+    ],
 )
 def test_what_cannot_work_is_one_line(  # noqa: PLR0913, PLR0917 - a table's columns
     arguments: tuple[str, ...],
@@ -164,7 +172,7 @@ def test_what_cannot_work_is_one_line(  # noqa: PLR0913, PLR0917 - a table's col
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before anything is loaded."""
+    """It says what to correct."""
     monkeypatch.chdir(tmp_path)
     Path("config.json").write_text('{"load_method": "overwrite"}', encoding="utf-8")
 
@@ -196,6 +204,52 @@ def test_records_are_counted(tmp_path: Path) -> None:
     )
 
     assert json.loads(counts.read_text("utf-8"))["records"] == {"calls": 3, "csrs": 1, "BATCH": 1}
+
+
+@pytest.mark.parametrize(
+    "message", [b'{"type":"SCHEMA", "stream"\n', b'{"type":"SCHEMA"}\n'], ids=["broken", "nameless"]
+)
+def test_a_schema_that_cannot_be_kept_fails_the_load(
+    message: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In one line: the next part could not begin with it."""
+    file = tmp_path / "messages"
+    file.write_bytes(message)
+    with file.open("rb") as source:
+        assert load.load(["cat"], {}, source.fileno()) == 1
+
+    assert capfd.readouterr().err == (
+        "callcap-load: a SCHEMA message is not JSON, or names no stream: see the tap's log\n"
+    )
+
+
+def test_a_stream_whose_name_is_no_text_is_counted(tmp_path: Path) -> None:
+    """The target, which gets the line as it is, decides on it."""
+    file, counts = tmp_path / "messages", tmp_path / "counts.json"
+    file.write_bytes(b'{"type":"RECORD","stream":"\xff"}\n')
+    with file.open("rb") as source:
+        assert load.load(["cat"], {"CALLCAP_LOAD_COUNTS": str(counts)}, source.fileno()) == 0
+
+    assert json.loads(counts.read_text("utf-8"))["records"] == {"\ufffd": 1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="It needs a POSIX shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-"], ids=["input", "output"])
+def test_a_closed_stream_is_one_line(closed: str) -> None:
+    """A pipe of the process would take its place, and the load wait for itself for ever."""
+    shell = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" cat {closed}', COMMAND],
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (shell.returncode, shell.stderr) == (
+        2,
+        b"callcap-load: standard input or output is closed: connect it to the tap, or to a file\n",
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
