@@ -26,6 +26,7 @@ TIMEZONE = "America/Chicago"
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
+EDITED = NOW - timedelta(minutes=30)  # within the lookback of a run at NOW
 LOST = 10  # calls
 FLATTENED = {"flattening_enabled": True, "flattening_max_depth": 3}
 
