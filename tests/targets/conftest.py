@@ -105,7 +105,8 @@ def all_calls() -> list[Call]:
         after = timedelta(minutes=minutes[number % len(minutes)])
         outbound[number]["caller"] = call["caller"]
         outbound[number]["start_datetime"] = call["start_datetime"] + after
-    for call in [it for it in calls if it["action"] == "Answer"][:20]:
+    old = [it for it in calls if it["start_datetime"] and it["start_datetime"] < NOW - 240 * HOUR]
+    for call in [it for it in old if it["action"] == "Answer"][:20]:
         call["last_modified"] = EDITED
     return [*odd_calls(), *calls]
 
