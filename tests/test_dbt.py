@@ -29,6 +29,7 @@ MODELS: dict[str, dict[str, Any]] = {
 FILES = {file.stem: file for file in (PACKAGE / "models").glob("*/*.sql")}
 OWN = {  # columns of staging models that no schema has: places in arrays
     "stg_callcap__summaries": {"summary_number"},
+    "stg_callcap__csr_access": {"access_number"},
     "stg_callcap__scorecard_answers": {"scorecard_number", "question_number", "answer_number"},
 }
 

@@ -57,6 +57,9 @@ RUN_ELSEWHERE = {
     ),
     "./uvw run pytest -m e2e --write-matrix": "CONTRIBUTING.md",  # by hand: it takes long
     "docker build --tag tap-callcap .": "tests/e2e/test_container.py",
+    "mf query --group-by metric_time__month,callcap_call__campaign_name --metrics \\": (
+        "tests/targets/test_metrics.py"
+    ),
     "docker build --tag callcap-postgres --build-arg TARGET=meltanolabs-target-postgres==0.8.1 .": (
         "tests/e2e/test_container.py"
     ),

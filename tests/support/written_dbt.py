@@ -78,6 +78,8 @@ def _columns() -> dict[str, Columns]:
         return schema
 
     call_id: Columns = {"call_id": (("call_id",), calls["properties"]["call_id"])}
+    csrs = load_schema("csrs")
+    csr_id: Columns = {"csr_id": (("csr_id",), csrs["properties"]["csr_id"])}
     return {
         "stg_callcap__calls": named(calls, column_name, lambda path: not of_request(path)),
         "stg_callcap__change_requests": call_id
@@ -89,7 +91,8 @@ def _columns() -> dict[str, Columns]:
         | named(items("scorecards", "results"))
         | named(items("scorecards", "results", "answers")),
         "stg_callcap__accounts": named(load_schema("accounts")),
-        "stg_callcap__csrs": named(load_schema("csrs")),
+        "stg_callcap__csrs": named(csrs),
+        "stg_callcap__csr_access": csr_id | named(csrs["properties"]["access"]["items"]),
         "stg_callcap__call_counts": named(load_schema("call_counts")),
     }
 

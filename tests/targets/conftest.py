@@ -12,7 +12,7 @@ import pytest
 from tap_callcap.sandbox import CallBook, Callcap, Sandbox, made_up_calls
 from tap_callcap.sandbox.call import at
 from targets.databases import DuckDB, PostgreSQL
-from targets.dbt_package import FLATTENED, HOUR, LOST, NOW, Package, every_stream
+from targets.dbt_package import EDITED, FLATTENED, HOUR, LOST, NOW, Package, every_stream
 from targets.loaders import LOADERS
 from targets.matrix import Matrix
 from targets.odd_calls import FIRST_DAY, odd_calls
@@ -96,7 +96,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def all_calls() -> list[Call]:
-    """Odd calls and those of two months, with a return of each third missed one."""
+    """Odd calls and those of two months: some edited lately, each third missed one returned."""
     calls = made_up_calls(1500, seed=8, start=NOW - timedelta(days=60), end=NOW - HOUR)
     outbound = [it for it in calls if direction_of(it) == "outbound" and it["start_datetime"]]
     missed = [it for it in calls if is_missed(it)]
@@ -105,6 +105,9 @@ def all_calls() -> list[Call]:
         after = timedelta(minutes=minutes[number % len(minutes)])
         outbound[number]["caller"] = call["caller"]
         outbound[number]["start_datetime"] = call["start_datetime"] + after
+    old = [it for it in calls if it["start_datetime"] and it["start_datetime"] < NOW - 240 * HOUR]
+    for call in [it for it in old if it["action"] == "Answer"][:20]:
+        call["last_modified"] = EDITED
     return [*odd_calls(), *calls]
 
 
@@ -140,7 +143,7 @@ def deleted(all_calls: list[Call]) -> Call:
 @pytest.fixture(
     scope="session",
     params=[
-        pytest.param((kind, tap), id=f"{kind.name}-{'flattened' if tap else 'nested'}")
+        pytest.param((kind, tap), id=f"{kind.name}-{'flattened-appended' if tap else 'nested'}")
         for kind in (DuckDB, PostgreSQL)
         for tap in ({}, FLATTENED)
     ],
@@ -152,21 +155,37 @@ def package(
     lost: list[Call],
     deleted: Call,
 ) -> Iterator[Package]:
-    """The built package over a warehouse that lacks ten calls, and has one that Callcap deleted."""
+    """The built package over a warehouse that lacks ten calls, and has one that Callcap deleted.
+
+    Twenty calls were edited after they had been loaded; flattened warehouses keep both versions.
+    """
     kind, tap = request.param
+    catalog = every_stream()
+    if tap:
+        (calls,) = (it for it in catalog["streams"] if it["tap_stream_id"] == "calls")
+        calls["key_properties"] = ["call_id", "last_modified"]
     tap = {**tap, "count_days": 40}
     missing = {call["call_id"] for call in lost}
-    book = CallBook(call for call in all_calls if call["call_id"] not in missing)
+    edited = [call for call in all_calls if call["last_modified"] == EDITED]
+    before = {"last_modified": EDITED - 48 * HOUR, "action": "Busy", "revenue": 1}
+    book = CallBook(
+        {**call, **before} if call in edited else call
+        for call in all_calls
+        if call["call_id"] not in missing
+    )
     with (
         kind.serving() as server,
         Sandbox(Callcap(book, clock=lambda: NOW)) as sandbox,
     ):
         loader: Loader = kind(tmp_path_factory.mktemp("package"), server)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=every_stream())
+        load(loader, sandbox.url, tap=tap, target={}, catalog=catalog)
+        for call in edited:
+            changes = {name: call[name] for name in ("action", "revenue")}
+            book.edit(call["call_id"], at=EDITED, **changes)
         book.delete(deleted["call_id"])
         for call in lost:
             book.add(call)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=every_stream())
+        load(loader, sandbox.url, tap=tap, target={}, catalog=catalog)
         package = Package(loader)
         package.build()
         yield package

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from targets.truth import Row
 
 PACKAGE = CHECKOUT / "dbt"
+DBT = (*pip_url("dbt-callcap", "utilities"), "dbt-postgres==1.11.0")
 MARTS = "analytics"
 TIMEZONE = "America/Chicago"
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
+EDITED = NOW - timedelta(minutes=30)  # within the lookback of a run at NOW
 LOST = 10  # calls
 FLATTENED = {"flattening_enabled": True, "flattening_max_depth": 3}
 
@@ -42,7 +44,7 @@ def every_stream() -> dict[str, Any]:
 
 def dbt_environment() -> Environment:
     """Return where dbt is installed, with the adapters that it is tested with."""
-    return environment("dbt", (*pip_url("dbt-callcap", "utilities"), "dbt-postgres==1.11.0"))
+    return environment("dbt", DBT)
 
 
 class Package:
@@ -56,6 +58,16 @@ class Package:
         self.schema = f"{self.source}_{MARTS}"
         self.output = ""
         """What the last build printed."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which the profiles of the package lead to the warehouse."""
+        return {
+            **os.environ,
+            "DBT_CALLCAP_PATH": str(self.loader.folder / "warehouse.duckdb"),
+            "DBT_CALLCAP_HOST": str(self.loader.server),
+            "DBT_CALLCAP_SCHEMA": self.schema,
+        }
 
     def build(self) -> None:
         """Build and test all models."""
@@ -80,12 +92,7 @@ class Package:
         done = subprocess.run(
             whole,
             cwd=folder,
-            env={
-                **os.environ,
-                "DBT_CALLCAP_PATH": str(folder / "warehouse.duckdb"),
-                "DBT_CALLCAP_HOST": str(self.loader.server),
-                "DBT_CALLCAP_SCHEMA": self.schema,
-            },
+            env=self.variables,
             capture_output=True,
             text=True,
             check=False,

@@ -153,7 +153,7 @@ def daily_rows(rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
                 *("location_name", "csr_name"),
             )
         }
-        | _sums(group)
+        | sums(group)
         | {
             "returned": sum(row["is_returned"] is True for row in group),
             "blocked": sum(row["outcome"] == "blocked" for row in group),
@@ -165,7 +165,8 @@ def daily_rows(rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
     }
 
 
-def _sums(group: Sequence[Row]) -> Row:
+def sums(group: Sequence[Row]) -> Row:
+    """Return the numbers of calls of each kind, and their revenue."""
     return {
         "calls": sum(row["kind"] == "call" for row in group),
         "texts": sum(row["kind"] == "text" for row in group),
@@ -197,6 +198,6 @@ def caller_rows(rows: Iterable[Row]) -> dict[str, Row]:
             "first_campaign_medium": first["campaign_medium"],
             "first_location_name": first["location_name"],
             "last_outcome": calls[-1]["outcome"] if calls else None,
-            **_sums(group),
+            **sums(group),
         }
     return found

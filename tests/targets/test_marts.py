@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.written_dbt import COLUMNS
+from tap_callcap.sandbox.accounts import csrs_answer
 from tap_callcap.sandbox.call import at
 from targets.marts_truth import by, call_rows, caller_rows, comparable, daily_rows, expected
 
@@ -131,8 +134,8 @@ def texts_of(rows: Iterable[tuple[Any, ...]]) -> list[str]:
     return sorted(str(list(comparable(row).values())) for row in named)
 
 
-def test_accounts_and_call_takers_are_rows(package: Package, all_calls: list[Call]) -> None:
-    """stg_callcap__accounts and __csrs."""
+def test_accounts_are_rows(package: Package, all_calls: list[Call]) -> None:
+    """stg_callcap__accounts."""
     locations = {
         it["accounts"]["location"]["id"]: it["accounts"]["location"]["name"]
         for it in all_calls
@@ -144,4 +147,37 @@ def test_accounts_and_call_takers_are_rows(package: Package, all_calls: list[Cal
         if row["account_type"] == "location"
     }
     assert found == locations
-    assert package.rows("stg_callcap__csrs")
+
+
+def test_call_takers_are_rows(package: Package, all_calls: list[Call], deleted: Call) -> None:
+    """stg_callcap__csrs and __csr_access."""
+    calls = (it for it in all_calls if it["call_id"] != deleted["call_id"])
+    csrs = csrs_answer(calls, {})["csr"]
+    accesses = [
+        (it["csr_id"], number, account["account_type"], account["account_id"])
+        for it in csrs
+        if it["access"] != "global"
+        for number, account in enumerate(it["access"], 1)
+    ]
+    found = {
+        (row["csr_id"], row["csr_name"], row["access_is_global"])
+        for row in package.rows("stg_callcap__csrs")
+    }
+
+    assert found == {
+        (it["csr_id"], it["csr_name"] or None, it["access"] == "global") for it in csrs
+    }
+    assert accesses == sorted(
+        tuple(row.values()) for row in package.rows("stg_callcap__csr_access")
+    )
+    assert len(accesses) > 10
+
+
+def test_days_have_no_gap(package: Package) -> None:
+    """callcap__days."""
+    rows = package.rows("callcap__days")
+    days = sorted(date.fromisoformat(row["day"][:10]) for row in rows)
+
+    assert days[0] == date(2000, 1, 1)
+    assert days[-1] == date(2049, 12, 31)
+    assert {after - day for day, after in pairwise(days)} == {timedelta(days=1)}
