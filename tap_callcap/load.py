@@ -150,15 +150,20 @@ def whole_lines(source: int, stop: int) -> Iterator[bytes]:
     A line that is cut, as by a tap that was killed, would make the target fail before it has
     passed STATE on.
     """
-    rest = b""
+    begun: list[bytes] = []  # of the line that is not yet whole, which may be very long
     while stop not in select.select([source, stop], [], [])[0]:
         block = os.read(source, BLOCK)
         if not block:
-            if rest:
-                sys.stderr.write("callcap-load: the last message was incomplete, and is left out\n")
+            if any(begun):
+                sys.stderr.write("callcap-load: the last message was incomplete, and is left out
+")
             return
-        *lines, rest = (rest + block).split(b"\n")
-        yield from (line + b"\n" for line in lines)
+        first, *others = block.split(b"\n")
+        begun.append(first)
+        if others:
+            *lines, rest = [b"".join(begun), *others]
+            begun = [rest]
+            yield from (line + b"\n" for line in lines)
 
 
 def drop(source: int) -> None:

@@ -37,7 +37,7 @@ from tap_callcap.singer.storage import FORMATS, check_batch_config
 from tap_callcap.singer.stream import CallcapStream
 from tap_callcap.singer.writer import BlockWriter
 from tap_callcap.streams import STREAMS
-from tap_callcap.validation import config_errors
+from tap_callcap.validation import config_errors, settings_without_effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,7 +120,10 @@ class TapCallcap(Tap):
             environment = {**read_dotenv(), **environment}
         schema, is_read = cls.config_jsonschema, given.parse_env
         config = given.config | (read_environment(environment, schema) if is_read else {})
-        for line in unused_variables(environment, schema, config, is_read=is_read):
+        for line in (
+            *unused_variables(environment, schema, config, is_read=is_read),
+            *settings_without_effect(config),
+        ):
             cls.logger.warning("%s", line)
 
     def _streams_of_this_tap(self) -> list[CallcapStream]:

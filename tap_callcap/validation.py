@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 
     from tap_callcap.records.schema import JSONSchema
 
+NEEDED = {
+    "hash_fields": ("hash_key",),
+    "flattening_enabled": (
+        "flattening_max_depth",
+        "flattening_max_key_length",
+        "flattening_separator",
+    ),
+}
+"""Settings, and those that do nothing without them."""
 _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
 
@@ -180,6 +189,14 @@ def _value_errors(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "flattening_max_depth", "is missing: flattening_enabled needs it"
 
 
+def settings_without_effect(config: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each setting that does nothing without another one."""
+    for needed, names in NEEDED.items():
+        for name in names if not config.get(needed) else ():
+            if config.get(name) is not None:
+                yield f"Setting {name} has no effect without {needed}"
+
+
 def _key_error(key: str) -> str | None:
     if key.strip() != key:
         return "must not begin or end with white space or a line break"
@@ -201,7 +218,8 @@ def _gaps_error(gaps: list[str]) -> str | None:
 
 def _call_ids_error(call_ids: list[str]) -> str | None:
     # A slash, or a dot alone, would change the address of the request.
-    if call_ids and all(re.fullmatch(r"[^/.\s][^/\s]*", call_id) for call_id in call_ids):
+    is_id = re.compile(r"[^/.\s][^/\s]*").fullmatch
+    if call_ids and all(is_id(call_id) and call_id.isprintable() for call_id in call_ids):
         return None
     return "must be ids of calls, such as 987654_23_11_19_2012_17:07:29_12"
 

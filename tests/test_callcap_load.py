@@ -111,6 +111,20 @@ def test_a_message_that_was_cut_is_left_out(
     assert captured.out == "2\n"
 
 
+@pytest.mark.parametrize("block", [1, 2, 7, 1000])
+def test_lines_are_whole_however_they_arrive(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one read or in many; empty ones too."""
+    monkeypatch.setattr(load, "BLOCK", block)
+    file = tmp_path / "messages"
+    file.write_bytes(b"a\n\nbcd\nefghijk\nlost")
+    with file.open("rb") as source, load.caught_signals() as stop:
+        lines = [*load.whole_lines(source.fileno(), stop)]
+
+    assert lines == [b"a\n", b"\n", b"bcd\n", b"efghijk\n"]
+
+
 def test_the_code_of_a_target_that_fails_is_passed_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

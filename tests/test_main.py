@@ -399,7 +399,7 @@ def test_variables_without_effect_are_named(
     monkeypatch.setattr(TapCallcap, "sync_all", lambda _: None)
     monkeypatch.setenv("TAP_CALLCAP_API_KEY", "key")
     options = [] if option == "run" else [option]
-    config = config_file(tmp_path, api_key="key", lag_minutes=5)
+    config = config_file(tmp_path, api_key="key", lag_minutes=5, hash_key="c4n4ry")
     warnings = []
     for source in (config, "--config=ENV"):
         caplog.clear()
@@ -410,7 +410,8 @@ def test_variables_without_effect_are_named(
         "The variable TAP_CALLCAP_STARTDATE is not a setting: did you mean TAP_CALLCAP_START_DATE?",
     ]
     unused = "Without --config=ENV these variables are not used: TAP_CALLCAP_LAG_MINUTES"
-    assert warnings == [[*unknown, unused], unknown]
+    alone = "Setting hash_key has no effect without hash_fields"
+    assert warnings == [[*unknown, unused, alone], unknown]
 
 
 def test_a_dotenv_that_is_not_asked_for_may_be_anything(

@@ -18,7 +18,7 @@ from tap_callcap.api.filters import Filters
 from tap_callcap.instants import MINUTE
 from tap_callcap.records.hashing import Hashing
 from tap_callcap.settings import SETTINGS, Settings
-from tap_callcap.validation import config_errors
+from tap_callcap.validation import config_errors, settings_without_effect
 from tap_callcap.windows import Window
 
 UTC = timezone.utc
@@ -317,7 +317,15 @@ WRONG: list[tuple[str, object, str]] = [
     ),
     *(
         ("call_ids", call_ids, "must be ids of calls, such as 987654_23_11_19_2012_17:07:29_12")
-        for call_ids in ([], [""], ["can/ary"], [".."], ["1_1", "can ary"], ["canary\n"])
+        for call_ids in (
+            [],
+            [""],
+            ["can/ary"],
+            [".."],
+            ["1_1", "can ary"],
+            ["canary\n"],
+            ["can\0ary"],
+        )
     ),
     (
         "user_agent",
@@ -493,6 +501,25 @@ def test_fields_are_not_hashed_without_a_key() -> None:
     assert errors_of(hash_fields=["notes"], hash_key="key") == []
     assert errors_of(hash_fields=[]) == []
     assert errors_of(hash_key="key") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "lines"),
+    [
+        ({"hash_key": "key"}, ["Setting hash_key has no effect without hash_fields"]),
+        ({"hash_key": "key", "hash_fields": ["notes"]}, []),
+        (
+            {"flattening_max_depth": 2},
+            ["Setting flattening_max_depth has no effect without flattening_enabled"],
+        ),
+        ({"flattening_enabled": True, "flattening_max_depth": 2}, []),
+        ({"hash_key": None, "flattening_enabled": False}, []),
+    ],
+    ids=["hash_key", "hash_fields, too", "depth", "flattening, too", "nothing"],
+)
+def test_a_setting_without_effect_is_said(config: dict[str, Any], lines: list[str]) -> None:
+    """Whoever sets a key believes that something is hashed."""
+    assert list(settings_without_effect(config)) == lines
 
 
 @pytest.mark.parametrize(

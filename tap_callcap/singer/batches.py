@@ -22,7 +22,7 @@ from singer_sdk.helpers._batch import SDKBatchMessage  # noqa: PLC2701 - there i
 
 from tap_callcap.singer.encodings import Columns, Lines, arrow_schema
 from tap_callcap.singer.storage import local_folder
-from tap_callcap.singer.writer import BLOCK, ENCODER, BlockWriter
+from tap_callcap.singer.writer import BLOCK, ENCODER, BlockWriter, naming
 from tap_callcap.sync.prefetch import Workers
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Transform = Callable[[Record], dict[str, Any] | None]
 
 AHEAD = 2  # blocks that wait to be compressed or turned into columns
+PLACE = "batch_config.storage.root"  # what an error names
 COLUMNS_BLOCK = 4 * BLOCK  # bytes of JSON that become columns at once
 
 
@@ -80,6 +81,7 @@ class Batches:
             for stream, schema, transform in outputs
         ]
 
+    @naming(PLACE)
     def add(self, records: Sequence[Record]) -> None:
         """Write `records`; a file is complete when it has `batch_size` of them."""
         for output in self._outputs:
@@ -98,6 +100,7 @@ class Batches:
         while self._complete and self._complete[0][2].done():
             self._announce()
 
+    @naming(PLACE)
     def flush(self) -> None:
         """Announce all records that were written, however few."""
         for output in self._outputs:

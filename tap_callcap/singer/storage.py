@@ -74,8 +74,11 @@ def _value_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield ".encoding.compression must be gzip or none"
     if encoding.get("format") == "arrow" and encoding.get("compression") == "gzip":
         yield ".encoding.compression must be none for arrow: its readers do not decompress files"
-    if not isinstance(storage.get("prefix", ""), (str, type(None))):
+    prefix = storage.get("prefix") or ""
+    if not isinstance(prefix, str):
         yield ".storage.prefix must be text"
+    elif prefix.startswith("/") or ".." in prefix.split("/"):
+        yield ".storage.prefix must stay below the root: without / before it, and without .. in it"
     if not isinstance(storage.get("params", {}), dict):
         yield ".storage.params must be an object"
     root = storage.get("root")

@@ -15,6 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from singer_sdk import Stream
+from singer_sdk.exceptions import ConfigurationError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
@@ -108,7 +109,17 @@ class CallcapStream(Stream):
         """
         if not self._stream_maps:
             schema = selected_part(self.effective_schema, self.mask)
-            self._tap.mapper.register_raw_stream_schema(self.name, schema, self.primary_keys)
+            try:
+                self._tap.mapper.register_raw_stream_schema(self.name, schema, self.primary_keys)
+            except ValueError as error:
+                _, _, column = str(error).partition("Duplicate column name produced in schema: ")
+                if not column:
+                    raise
+                msg = (
+                    f"Flattening {self.name} makes several properties {column}: increase "
+                    "flattening_max_key_length, or change flattening_separator"
+                )
+                raise ConfigurationError(msg) from None
         return super().stream_maps
 
     def client(self, settings: Settings) -> Client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from datetime import datetime  # noqa: TC003 - msgspec looks it up
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +17,7 @@ from singer_sdk.singerlib.encoding.simple import Message, StateMessage
 from tap_callcap.singer.pipe import LinePipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
 BLOCK = 2**20  # bytes; each write lets another thread run, which costs more than the write itself
 OLDEST = 1.0  # seconds after which a record is written though its block is not full
@@ -29,6 +30,16 @@ _LINE_ENDS = {
 
 
 ENCODER = msgspec.json.Encoder(enc_hook=str, decimal_format="number")
+
+
+@contextmanager
+def naming(place: str) -> Generator[None, None, None]:
+    """Let the error of a file without a name, such as of a full disk, say what was written."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or place
+        raise
 
 
 def escape_line_ends(lines: bytearray) -> bytearray:
@@ -128,11 +139,12 @@ class BlockWriter(GenericSingerWriter[bytes, Message]):
         block = escape_line_ends(block)
         out: Any = sys.stdout  # looked up now: tests and callers redirect it
         started = time.monotonic()
-        if hasattr(out, "buffer"):
-            self._write_bytes(out, memoryview(block))
-        else:
-            out.write(block.decode())
-        out.flush()
+        with naming("standard output"):
+            if hasattr(out, "buffer"):
+                self._write_bytes(out, memoryview(block))
+            else:
+                out.write(block.decode())
+            out.flush()
         self.target_wait_seconds += time.monotonic() - started
 
     def _write_bytes(self, out: Any, left: memoryview) -> None:  # noqa: ANN401 - any stdout

@@ -45,16 +45,7 @@ class Bookmark:
         Raises:
             FatalAPIError: If the state holds something else than an instant.
         """
-        if self.text is None:
-            return None
-        try:
-            instant = parse_instant(str(self.text), UTC)
-        except UnreadableError:
-            instant = None
-        if instant is None or instant.year == MAXYEAR:  # the days after it must be dates, too
-            msg = "The state's bookmark of calls is not a date and time: correct the state"
-            raise FatalAPIError(msg)
-        return max(instant, ALL_HISTORY)
+        return None if self.text is None else _instant_in_state(self.text)
 
     @property
     def is_instant(self) -> bool:
@@ -71,7 +62,7 @@ class Bookmark:
         certain = self._state.get("certain_until")
         if certain is None or self.instant is None:
             return self.instant
-        return min(self.instant, parse_instant(str(certain), UTC))
+        return min(self.instant, _instant_in_state(certain))
 
     @property
     def fingerprint(self) -> Fingerprint | None:
@@ -93,3 +84,19 @@ class Bookmark:
         """Keep that calls were read up to `certain` only, if the bookmark is later."""
         if not self.is_before(certain) and certain != self.instant:
             self._state["certain_until"] = format_instant(certain)
+
+
+def _instant_in_state(value: object) -> datetime:
+    """The instant that the state has.
+
+    Raises:
+        FatalAPIError: If it is something else.
+    """
+    try:
+        instant = parse_instant(str(value), UTC)
+    except UnreadableError:
+        instant = None
+    if instant is None or instant.year == MAXYEAR:  # the days after it must be dates, too
+        msg = "The state's bookmark of calls is not a date and time: correct the state"
+        raise FatalAPIError(msg)
+    return max(instant, ALL_HISTORY)

@@ -226,8 +226,9 @@ def test_an_error_in_the_other_thread_ends_the_run(
         client_factory=lambda _: client,
         message_writer=writer,
     )
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         tap.sync_all()
+    assert caught.value.filename == "batch_config.storage.root"
     assert {line["type"] for line in writer.lines} == {"SCHEMA"}
     assert files_in(tmp_path) == []
 
@@ -287,6 +288,14 @@ CONFIGS: dict[str, tuple[Callable[[Path], Any], str]] = {
         ".encoding.compression must be ",
     ),
     "prefix": (lambda path: config_of(path, storage__prefix=5), ".storage.prefix must be "),
+    "prefix from the top": (
+        lambda path: config_of(path, storage__prefix="/else/"),
+        ".storage.prefix must stay below the root",
+    ),
+    "prefix upwards": (
+        lambda path: config_of(path, storage__prefix="a/../../else"),
+        ".storage.prefix must stay below the root",
+    ),
     "params": (lambda path: config_of(path, storage__params=[]), ".storage.params must be "),
     "no root": (lambda path: config_of(path, storage__root=None), ".storage.root must be a folder"),
     "host": (

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from singer_sdk.exceptions import ConfigurationError
 from singer_sdk.helpers._flattening import (  # noqa: PLC2701 - what ours stands for
     FlatteningOptions,
     flatten_record,
 )
 
 from support import seeded
+from support.running import run_tap
+from tap_callcap.sandbox import CallBook, Callcap
 from tap_callcap.singer.flattening import Flattener
 
 NAMES = st.sampled_from(["id", "type", "callTaker", "line_memo", "x" * 30, "a__b", "a", "b"])
@@ -58,3 +62,14 @@ def test_an_object_is_text_where_flattening_ends() -> None:
         "parts__a": '{"b":1}',
         "parts__c": "[1]",
     }
+
+
+def test_properties_that_become_one_are_an_error() -> None:
+    """It says how to tell them apart."""
+    config: dict[str, Any] = {
+        "flattening_enabled": True,
+        "flattening_max_depth": 3,
+        "flattening_max_key_length": 8,
+    }
+    with pytest.raises(ConfigurationError, match="increase flattening_max_key_length"):
+        run_tap(Callcap(CallBook([])), **config)

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.singerlib.encoding.simple import Message
 
+FULL = Path("/dev/full")
 SEEDED = settings(seeded.SEEDED, max_examples=100)
 SCHEMA = SchemaMessage("calls", {"type": "object", "properties": {}}, ["call_id"])
 STATE = StateMessage({"bookmarks": {}})
@@ -516,3 +517,15 @@ def test_a_stop_amidst_a_write_waits_for_its_end(
     expected = [StateMessage({"n": 1}), record(n=1), *written.get(step, []), last]
     assert out.messages == [json.loads(json.dumps(message.to_dict())) for message in expected]
     assert clock.now == Clock.now
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="Linux has it")
+def test_a_full_disk_says_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system names no file with the error of a write."""
+    with os.fdopen(os.open(FULL, os.O_WRONLY), "w", closefd=False) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(OSError, match="No space left") as caught:
+            BlockWriter().write_message(SCHEMA)
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # for what it still holds
+    assert caught.value.filename == "standard output"

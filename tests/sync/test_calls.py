@@ -262,6 +262,14 @@ def test_an_unreadable_bookmark_is_an_error() -> None:
         run_tap(callcap_with(3), state=state_at("yesterday"))
 
 
+def test_a_state_with_an_unreadable_doubt_is_an_error() -> None:
+    """It is named as the bookmark is, not as something that nobody expected."""
+    state = state_at("2026-03-03T14:30:00Z")
+    state["bookmarks"]["calls"]["certain_until"] = "yesterday"
+    with pytest.raises(Exception, match="bookmark of calls is not a date and time"):
+        run_tap(callcap_with(3), state=state)
+
+
 def test_rows_from_the_future_never_move_the_bookmark() -> None:
     """A call whose last_modified lies ahead of the server's clock waits for its time."""
     callcap = callcap_with(20)
