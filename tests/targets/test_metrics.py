@@ -67,7 +67,7 @@ def figures_of(package: Package, project: Path) -> dict[tuple[str, str], list[st
     for program, *arguments in (
         ("dbt", "deps"),
         ("dbt", "parse"),
-        (*shlex.split(BLOCKS[QUERY]), "--csv", str(answer)),
+        (*shlex.split(BLOCKS[QUERY].replace("\\\n", "")), "--csv", str(answer)),
     ):
         done = subprocess.run(
             [home.command(program), *arguments],
