@@ -155,8 +155,7 @@ def whole_lines(source: int, stop: int) -> Iterator[bytes]:
         block = os.read(source, BLOCK)
         if not block:
             if any(begun):
-                sys.stderr.write("callcap-load: the last message was incomplete, and is left out
-")
+                sys.stderr.write("callcap-load: the last message was incomplete, and is left out\n")
             return
         first, *others = block.split(b"\n")
         begun.append(first)
