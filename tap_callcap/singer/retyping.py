@@ -13,7 +13,12 @@ SCALARS = frozenset({"string", "integer", "number", "boolean"})
 
 
 def with_possible_types(
-    schema: JSONSchema, known: JSONSchema, name: str, warnings: list[str]
+    schema: JSONSchema,
+    known: JSONSchema,
+    name: str,
+    warnings: list[str],
+    *,
+    is_key: bool = False,
 ) -> JSONSchema:
     """The catalog's `schema` of `name`, where an instant in any text format is a date-time.
 
@@ -22,6 +27,7 @@ def with_possible_types(
         known: The tap's own.
         name: Path of the stream or property.
         warnings: Gets a line for each other format.
+        is_key: Whether it is required, so that a value must not go elsewhere for its type.
 
     Raises:
         ConfigurationError: If a property has a type that its values cannot be converted to.
@@ -30,17 +36,23 @@ def with_possible_types(
     is_instant = known.get("format") == "date-time"
     is_json = known.get("contentMediaType") == "application/json"
     is_possible = asked in {own, "string"} or (asked in SCALARS and own in SCALARS)
+    if is_key and not is_instant:
+        asked = "date-time" if schema.get("format") == "date-time" else asked
+        is_possible = asked in {own, "string"}
     if (is_instant and asked != "string") or not (is_possible or is_json):
-        msg = f"The catalog gives {name} the type {asked}, which it cannot have: {own} or string"
+        possible = " or ".join(dict.fromkeys((own, "string")))
+        msg = f"The catalog gives {name} the type {asked}, which it cannot have: {possible}"
         raise ConfigurationError(msg)
     schema = dict(schema)
     if is_instant and schema.get("format") not in {None, "date-time"}:
         warnings.append(f"{name} comes as a date-time, not in the catalog's {schema['format']}")
         schema["format"] = "date-time"
     if asked == own == "object":
-        own_parts = known["properties"]
+        own_parts, keys = known["properties"], known.get("required", ())
         schema["properties"] = {
-            key: with_possible_types(part, own_parts.get(key, part), f"{name}.{key}", warnings)
+            key: with_possible_types(
+                part, own_parts.get(key, part), f"{name}.{key}", warnings, is_key=key in keys
+            )
             for key, part in schema["properties"].items()
         }
     elif asked == own == "array":

@@ -117,3 +117,20 @@ def test_a_text_holds_nothing_that_is_deselected(
     assert ("caller" in run.schema["properties"]) == (deselected is None)
     told = [line for line in caplog.messages if line.startswith("calls.caller is left out: as te")]
     assert len(told) == (0 if deselected is None else 1)
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind"),
+    [
+        ({"type": ["integer", "null"]}, "integer"),
+        ({"type": "string", "format": "date-time"}, "date-time"),
+    ],
+    ids=["integer", "date-time"],
+)
+def test_a_key_keeps_its_values(schema: dict[str, Any], kind: str) -> None:
+    """Else calls would come out without a key, and a target keep one of them all."""
+    account = callcap()
+    line = f"The catalog gives calls.call_id the type {kind}, which it cannot have: string"
+    with pytest.raises(ConfigurationError, match=line):
+        run_tap(account, catalog=retyped({"call_id": schema}))
+    assert account.requests == []
