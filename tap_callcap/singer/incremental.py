@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tap_callcap.records.shaper import Record
     from tap_callcap.sync.fingerprint import Fingerprint
 
+LONG_GAP = timedelta(days=1)  # a failed run names a minute, or a repeated hour
 TEST_RETRY_BUDGET = timedelta(seconds=20)  # a person waits for the answer of --test
 
 
@@ -79,6 +80,13 @@ class IncrementalStream(CallcapStream):
             raise ConfigurationError(msg)
         for line in settings.filters.warnings():
             self.logger.warning(line)
+        for gap in settings.accepted_gaps:
+            if gap.length > LONG_GAP:
+                self.logger.warning(
+                    "accepted_gaps has more than a day, %s: what cannot be read in it is lost with "
+                    "only a warning; keep to the minutes that failed runs named",
+                    gap,
+                )
         return settings
 
     def _events(

@@ -207,6 +207,16 @@ def test_a_minute_that_claims_too_many_pages_is_not_read_for_ever() -> None:
         run_tap(callcap, start_date=f"{NOON:%Y-%m-%dT%H:%M:%SZ}", page_size=10)
 
 
+@pytest.mark.parametrize(("days", "is_said"), [(1, False), (2, True)])
+def test_a_long_accepted_gap_is_said(
+    days: int, is_said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody gives up more than single minutes without a warning."""
+    gap = f"2026-02-20T00:00Z/2026-02-2{days}T00:00Z"
+    run_tap(callcap_with(Switches()), accepted_gaps=[gap], start_date=SINCE)
+    assert ("accepted_gaps has more than a day" in caplog.text) == is_said
+
+
 def test_an_accepted_gap_is_read_by_smaller_pages() -> None:
     """A server that shows the minute only in small pages, and one of them empty, loses nothing."""
     callcap = callcap_with(Switches())
