@@ -103,7 +103,7 @@ def test_a_clock_that_is_far_off_is_said(
     checked(callcap_with(3, clock=timedelta(hours=hours)))
     (line,) = (line.getMessage() for line in caplog.records if line.levelno == logging.WARNING)
     assert f"Callcap's clock is {words} this machine's" in line
-    assert "correct this machine's clock" in line
+    assert "Correct this machine's clock" in line
 
 
 def test_what_a_run_refuses_is_refused() -> None:
