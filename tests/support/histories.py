@@ -257,13 +257,17 @@ class History:
 
 
 def read_with_tap(
-    history: History, state: Mapping[str, Any], writer: GenericSingerWriter[Any, Any]
+    history: History,
+    state: Mapping[str, Any],
+    writer: GenericSingerWriter[Any, Any],
+    catalog: dict[str, Any] | None = None,
 ) -> None:
     """A run of the tap, all of it but HTTP."""
     client = DirectClient(history.callcap)
     TapCallcap(
         client_factory=lambda _: client,
         config={"api_key": "sandbox", "concurrency": 1, **history.config},
+        catalog=catalog,
         state=dict(state),
         message_writer=writer,
     ).sync_all()

@@ -10,11 +10,9 @@ from random import Random
 from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
 
-from support.direct_client import DirectClient
-from support.histories import live_through, random_history
+from support.histories import live_through, random_history, read_with_tap
 from support.running import catalog_of
 from tap_callcap.load import Load, TargetError
-from tap_callcap.tap import TapCallcap
 from targets.truth import plain
 
 if TYPE_CHECKING:
@@ -96,14 +94,7 @@ def read_little(
     history: History, state: Mapping[str, Any], writer: GenericSingerWriter[Any, Any]
 ) -> None:
     """A run of the tap, all of it but HTTP, of a few properties."""
-    client = DirectClient(history.callcap)
-    TapCallcap(
-        client_factory=lambda _: client,
-        config={"api_key": "sandbox", "concurrency": 1, **history.config},
-        catalog=small_catalog(),
-        state=dict(state),
-        message_writer=writer,
-    ).sync_all()
+    read_with_tap(history, state, writer, small_catalog())
 
 
 def live(seed: int, loader: Loader, target: Target, *, kills: bool = True) -> Found:
