@@ -229,7 +229,11 @@ def caught_signals() -> Generator[int, None, None]:
     """Catch what would end the process; yields a file that can be read once a signal came."""
     stop, wake = os.pipe()
     os.set_blocking(wake, False)
-    before = {number: signal.signal(number, lambda *_: None) for number in ENDING}
+    before = {
+        number: signal.signal(number, lambda *_: None)
+        for number in ENDING
+        if signal.getsignal(number) is not signal.SIG_IGN  # as nohup sets it
+    }
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     try:
         yield stop
@@ -243,6 +247,9 @@ def caught_signals() -> Generator[int, None, None]:
 
 def load(arguments: Sequence[str], environment: Mapping[str, str], source: int) -> int:
     """Run a target on the messages of a file, and return the exit code."""
+    if [*arguments] == ["--help"] and not environment.get("CALLCAP_LOAD_TARGET"):
+        sys.stdout.write(f"{__doc__}\nUsage: {USAGE}\n")
+        return 0
     try:
         command = command_of(arguments, environment)
         if QUESTIONS & {*arguments}:

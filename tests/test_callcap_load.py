@@ -293,6 +293,20 @@ def test_a_signal_lets_the_target_load_what_it_has(number: int, tmp_path: Path) 
         assert process.wait(timeout=60) == 128 + number
 
 
+def test_help_without_a_target_is_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    """It says what the command does and how it is set up."""
+    assert load.load(["--help"], {}, 0) == 0
+    assert "CALLCAP_LOAD_TARGET" in capfd.readouterr().out
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As nohup has it for SIGHUP."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with load.caught_signals():
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+
+
 def test_a_question_goes_to_the_target(capfd: pytest.CaptureFixture[str]) -> None:
     """It has no messages to wait for."""
     assert load.load([sys.executable, "--version"], {}, 0) == 0

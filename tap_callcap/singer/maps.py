@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from singer_sdk.mapper import StreamMap
 
+    from tap_callcap.records.shaper import Record
     from tap_callcap.singer.stream import CallcapStream
 
-OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__source__")
+FILTER = "__filter__"
+OPTIONS = ("__alias__", "__else__", FILTER, "__key_properties__", "__source__")
 OF_EXPRESSIONS = frozenset({"_", "record", "config", "__stream_name__", "__original_stream_name__"})
 """Names in expressions besides properties and functions; `fake` needs Faker."""
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
@@ -35,8 +37,12 @@ def check_stream_maps(maps: Mapping[str, Any], streams: Sequence[CallcapStream])
     Raises:
         ConfigurationError: If one does not: what a map was to remove would go out.
     """
-    for key, definition in maps.items():
-        options = definition if isinstance(definition, dict) else {}
+    parts = {key: part if isinstance(part, dict) else {} for key, part in maps.items()}
+    for key, options in parts.items():  # all of them first: the SDK would not say where
+        for name, expression in options.items():
+            if name not in OPTIONS or name == FILTER:
+                _check_syntax(f"{key}.{name}", expression)
+    for key, options in parts.items():
         source = options.get("__source__", key)
         found = [stream for stream in streams if fnmatch(stream.name, str(source))]
         if not found:
@@ -50,11 +56,27 @@ def check_stream_maps(maps: Mapping[str, Any], streams: Sequence[CallcapStream])
                 raise ConfigurationError(msg)
 
 
+def _check_syntax(place: str, expression: object) -> None:
+    """Check that what stands at `place` in stream maps is one expression, if it is text."""
+    if not isinstance(expression, str) or expression == NULL_STRING:
+        return
+    try:
+        statements = ast.parse(expression).body  # of which the SDK would take the first
+    except (SyntaxError, ValueError):
+        statements = []
+    if len(statements) != 1 or not isinstance(statements[0], ast.Expr):
+        msg = (
+            f"Setting stream_maps.{place} is no expression: write a property, a calculation, or a "
+            "fixed text in quotes of its own, as \"'text'\""
+        )
+        raise ConfigurationError(msg)
+
+
 def _problem(name: str, expression: object, streams: Sequence[CallcapStream]) -> str | None:
     """What is wrong with a property's expression, or with an option, in a map of `streams`."""
     if name.startswith("__") and name not in OPTIONS:
         return f"is no option of stream maps{_near(name, OPTIONS)}"
-    if name in OPTIONS and name != "__filter__":
+    if name in OPTIONS and name != FILTER:
         return None
     known = {
         each
@@ -63,7 +85,7 @@ def _problem(name: str, expression: object, streams: Sequence[CallcapStream]) ->
         for each in schema["properties"]
     }
     if expression is None or expression == NULL_STRING:
-        if name == "__filter__" or name in known:
+        if name == FILTER or name in known:
             return None
         return f"removes a property that does not exist{_near(name, known)}"
     for stream in streams:
@@ -101,6 +123,7 @@ def prepare(stream_map: StreamMap) -> None:
             evaluator.operators[kind] = partial(_calculate, evaluator.operators[kind])
         dumps = partial(json.dumps, default=float)  # of Decimal, which json does not know
         evaluator.functions["json"] = SimpleNamespace(dumps=dumps, loads=json.loads)
+        stream_map.transform = partial(_with_keys, stream_map.transform, stream_map)  # type: ignore[method-assign]
         evaluate = stream_map._eval  # noqa: SLF001 - the SDK has nothing public
         stream_map._eval = partial(_evaluate, evaluate, stream_map.stream_alias)  # type: ignore[method-assign]  # noqa: SLF001
 
@@ -124,11 +147,31 @@ def _evaluate(evaluate: Callable[..., Any], alias: str, **parts: Any) -> Any:  #
         return evaluate(**parts)
     except Exception as error:
         msg = (
-            f"The expression for {parts['property_name'] or '__filter__'} of {alias} in "
+            f"The expression for {parts['property_name'] or FILTER} of {alias} in "
             f"stream_maps failed with {type(error).__name__} for a record. Most "
             "properties may be null: write (revenue or 0), or (notes or '')"
         )
         raise ConfigurationError(msg) from error
+
+
+def _with_keys(
+    transform: Callable[[Record], dict[str, Any] | None], stream_map: StreamMap, record: Record
+) -> dict[str, Any] | None:
+    """What `transform` makes of a record.
+
+    Raises:
+        ConfigurationError: If it has no key, so that a target could not tell it from others.
+    """
+    mapped = transform(record)
+    if mapped is not None:
+        for key in stream_map.transformed_key_properties or ():
+            if mapped.get(key) is None:
+                msg = (
+                    f"The key {key} of {stream_map.stream_alias} is null for a record: correct "
+                    f"stream_maps, its {key} or its __key_properties__"
+                )
+                raise ConfigurationError(msg)
+    return mapped
 
 
 def _let_absent_fields_be_null(evaluator: Any) -> None:  # noqa: ANN401 - simpleeval has no types

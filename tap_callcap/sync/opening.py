@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tap_callcap.api.errors import BadRequestError, ForeignZoneError, GaveUpError
+from tap_callcap.api.filters import NO_FILTERS
 from tap_callcap.api.responses import NothingFound, Page
 from tap_callcap.api.search import Search
 from tap_callcap.instants import MINUTE, UTC, duration_in_words, format_instant
-from tap_callcap.sync.zone_proof import ZoneProof
+from tap_callcap.sync.zone_proof import MOST_CALLS, ZoneProof
 from tap_callcap.windows import (
     ALL_HISTORY,
     FIRST_LENGTH,
@@ -167,14 +168,33 @@ def _ask_in(  # noqa: PLR0913 - a request
     return FirstAnswer(search, window, page_size, answer, is_zone_confirmed, answer.clock, skew)
 
 
-def prove_zone(client: Client, settings: Settings, first: FirstAnswer, span: Range) -> None:
+def prove_zone(client: Client, settings: Settings, first: FirstAnswer, span: Range) -> bool:
     """Prove that Callcap keeps to the zone that was accepted.
 
+    Returns:
+        Whether this is settled. It is not where each call is so new that it may still be edited:
+        a later run can prove it, if the bookmark stays where it is.
+
     Raises:
-        FatalAPIError: If it does not, with what to do.
+        FatalAPIError: If Callcap does not keep to the zone, with what to do.
     """
-    proof = ZoneProof(client, first.search, span.settled, is_zone_set=settings.zone != UTC)
-    proof.run(first.window, first.answer, first.page_size)
+    search = first.search
+    if search.filters.speak_of_days:
+        search = replace(search, filters=NO_FILTERS)
+    proof = ZoneProof(client, search, span.settled, is_zone_set=settings.zone != UTC)
+    same = replace(search, page_size=first.page_size)
+    if proof.run(first.answer, partial(client.calls, same, first.window, 1, tries=WIDE_TRIES)):
+        return True
+    if not first.is_zone_confirmed:
+        return False
+    oldest = replace(search, page_size=MOST_CALLS)
+    ask = partial(latest_page, client, oldest, Window(ALL_HISTORY, span.settled))
+    try:
+        answer = ask()
+    except (BadRequestError, GaveUpError):
+        logger.warning("Callcap shows no call that can prove that it keeps to the timezone")
+        return True
+    return proof.run(answer, ask) or not proof.may_follow(answer)
 
 
 def largest_skew(settings: Settings) -> timedelta:

@@ -79,8 +79,9 @@ class Replication:
         """
         first = ask_first(self.client, self.settings, self.detail, self.bookmark)
         span = self._range(first)
-        if self.bookmark is None:
-            prove_zone(self.client, self.settings, first, span)
+        is_zone_proven = self.bookmark is not None or prove_zone(
+            self.client, self.settings, first, span
+        )
         logger.info(
             "Reading calls modified from %s to %s, requested in timezone %s with detail %s",
             format_instant(span.start),
@@ -89,7 +90,8 @@ class Replication:
             self.detail or "none",
         )
         self.progress.upper = span.upper
-        read_until = yield from self._read(first, span)
+        moves_bookmark = first.is_zone_confirmed and is_zone_proven
+        read_until = yield from self._read(first, span, moves_bookmark=moves_bookmark)
         if read_until < span.upper:
             logger.info(
                 "Stopped at %s: in the next minute more calls were modified than a page holds, "
@@ -103,6 +105,13 @@ class Replication:
             which = " that match the filters" if self.settings.filters.texts else ""
             logger.warning(
                 "Callcap has no calls for this key%s: the bookmark stays where it was", which
+            )
+        elif not is_zone_proven:
+            logger.warning(
+                "All calls are newer than %s, too new to prove that Callcap keeps to timezone %s: "
+                "the bookmark stays where it was",
+                format_instant(span.settled),
+                span.zone.key,
             )
 
     def _range(self, first: FirstAnswer) -> Range:
@@ -124,7 +133,7 @@ class Replication:
         return span
 
     def _read(
-        self, first: FirstAnswer, span: Range
+        self, first: FirstAnswer, span: Range, *, moves_bookmark: bool
     ) -> Generator[list[Record] | Checkpoint, None, datetime]:
         """Read window after window of `span`; returns the end of the last one."""
         client, settings, shaper = self.client, self.settings, self.shaper_in(span.zone)
@@ -146,7 +155,7 @@ class Replication:
         for event in reader.read(*self._first_window(reader, pages, span, first), first.window):
             if isinstance(event, Whole):
                 latest = event.window
-                if first.is_zone_confirmed:
+                if moves_bookmark:
                     yield Checkpoint(latest.end)
             else:
                 yield shaper.records(event)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.api.errors import BadRequestError, ForeignZoneError, GaveUpError
-from tap_callcap.api.filters import NO_FILTERS
 from tap_callcap.api.responses import Page
 from tap_callcap.instants import (
     MINUTE,
@@ -29,11 +28,13 @@ from tap_callcap.records.shaper import decoded, version_of
 from tap_callcap.windows import Window, is_near_autumn_change
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
     from tap_callcap.api.client import Client
     from tap_callcap.api.search import Search
+    from tap_callcap.records.shaper import Call
     from tap_callcap.sync.prefetch import SearchAnswer
 
 TRIES = 2  # of a request for the proof, without which a run works as well
@@ -58,7 +59,7 @@ class ZoneProof:
 
     Args:
         client: Asks the API.
-        search: The run's search, in its zone.
+        search: The run's search, in its zone, without filters that speak of days.
         settled: Calls modified before this are not expected to be edited now.
         is_zone_set: Whether the user has chosen the zone.
     """
@@ -67,14 +68,15 @@ class ZoneProof:
         self, client: Client, search: Search, settled: datetime, *, is_zone_set: bool
     ) -> None:
         self._client = client
-        self._search = (
-            search if not search.filters.speak_of_days else replace(search, filters=NO_FILTERS)
-        )
+        self._search = search
         self._settled = settled
         self._is_zone_set = is_zone_set
 
-    def run(self, window: Window, answer: SearchAnswer, page_size: int) -> None:
-        """Prove it by a call of `answer`, which was given to a request for `window`.
+    def run(self, answer: SearchAnswer, ask_again: Callable[[], SearchAnswer]) -> bool:
+        """Prove it by a call of `answer`, which `ask_again` asks for once more.
+
+        Returns:
+            Whether `answer` has a call that can prove it, as far as Callcap lets it.
 
         Raises:
             FatalAPIError: If Callcap does not keep to the zone, with what to do.
@@ -83,33 +85,32 @@ class ZoneProof:
         while True:
             call = self._known_call(answer)
             if call is None:
-                logger.info("No call can prove yet that Callcap keeps to timezone %s", zone.key)
-                return
+                return False
             failures = failures + 1 if call == failed else 1
             is_found = self._is_found(call, zone)
             is_moved = is_found and self._is_moved(call)
             if is_moved or is_moved is None:
                 said = "Callcap keeps" if is_moved else "It cannot be proven that Callcap keeps"
                 logger.debug("%s to timezone %s", said, zone.key)
-                return
+                return True
             if failures == FAILURES:
                 break
             failed = call
-            again = replace(self._search, page_size=page_size)
-            answer = self._client.calls(again, window, 1, tries=TRIES)
+            answer = ask_again()
         self._refuse(call, is_found=is_found)
+        return True
+
+    def may_follow(self, answer: SearchAnswer) -> bool:
+        """Whether a later run can prove what `answer`, the oldest calls, does not: all are new."""
+        versions = [_known(raw, self._search.zone) for raw in _calls_of(answer)]
+        return all(each is not None and each.modified >= self._settled for each in versions)
 
     def _known_call(self, answer: SearchAnswer) -> KnownCall | None:
         """A call in `answer` that nobody edits now, at a time that is no wall time twice."""
-        calls = answer.calls[:MOST_CALLS] if isinstance(answer, Page) else []
-        for raw in calls:
-            try:
-                call_id, text = version_of(decoded(raw), self._search.zone)
-            except UnreadableError:
-                continue
-            modified = parse_instant(text, UTC)
-            if modified < self._settled and not is_near_autumn_change(modified):
-                return KnownCall(call_id, modified)
+        for raw in _calls_of(answer):
+            call = _known(raw, self._search.zone)
+            if call and call.modified < self._settled and not is_near_autumn_change(call.modified):
+                return call
         return None
 
     def _is_found(self, call: KnownCall, zone: ZoneInfo) -> bool | None:
@@ -122,13 +123,8 @@ class ZoneProof:
             return None
         if not isinstance(answer, Page):
             return False
-        for raw in answer.calls:
-            try:
-                call_id, text = version_of(decoded(raw), zone)
-            except UnreadableError:
-                continue
-            if (call_id, parse_instant(text, UTC)) == (call.call_id, call.modified):
-                return True
+        if any(_known(raw, zone) == call for raw in answer.calls):
+            return True
         return None if answer.last_page > 1 else False
 
     def _is_moved(self, call: KnownCall) -> bool | None:
@@ -175,3 +171,16 @@ class ZoneProof:
         shown = call.modified.astimezone(self._search.zone).replace(tzinfo=zone).astimezone(UTC)
         instants = (call.modified, shown)
         return any(self._is_found(replace(call, modified=each), zone) for each in instants)
+
+
+def _calls_of(answer: SearchAnswer) -> Sequence[Call]:
+    return answer.calls[:MOST_CALLS] if isinstance(answer, Page) else ()
+
+
+def _known(raw: Call, zone: ZoneInfo) -> KnownCall | None:
+    """The call that `raw` shows in `zone`, none if it cannot be read."""
+    try:
+        call_id, text = version_of(decoded(raw), zone)
+    except UnreadableError:
+        return None
+    return KnownCall(call_id, parse_instant(text, UTC))

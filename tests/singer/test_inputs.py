@@ -198,6 +198,10 @@ CATALOGS: dict[str, tuple[Any, str]] = {
         changed(tap_stream_id="contacts"),
         "an unknown stream 'contacts': this tap has calls",
     ),
+    "stream twice": (
+        {"streams": CATALOG["streams"] * 2},
+        "The catalog has the stream 'calls' twice: remove one",
+    ),
     "stream named otherwise": (
         changed(stream="talks"),
         "The catalog gives the stream calls another name: use stream_maps for that",

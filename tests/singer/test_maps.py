@@ -58,6 +58,11 @@ def mapped(maps: dict[str, Any], **options: Any) -> Run:
         ({"calls": {"__filter__": "durration > 5"}}, "calls.__filter__ uses durration, which do"),
         ({"calls": {"__fliter__": "duration"}}, "is no option of stream maps: did you mean __filt"),
         ({"calls": {"who": "notes"}}, "uses notes, which is not selected"),
+        ({"calls": {"who": "call_id", "x": "1 +"}}, "Setting stream_maps.calls.x is no expression"),
+        ({"calls": {"x": ""}}, "stream_maps.calls.x is no expression: write a property, a calc"),
+        ({"calls": {"x": "a b"}}, "stream_maps.calls.x is no expression"),
+        ({"calls": {"x": "call_id; notes"}}, "stream_maps.calls.x is no expression"),
+        ({"calls": {"__filter__": "revenue >"}}, "stream_maps.calls.__filter__ is no expression"),
     ],
     ids=lambda case: json.dumps(case) if isinstance(case, dict) else "",
 )
@@ -151,6 +156,20 @@ def test_an_expression_that_fails_is_named(maps: dict[str, Any], place: str) -> 
         mapped(maps)
     assert "in stream_maps failed with" in str(caught.value)
     assert "write (revenue or 0)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"call_id": "call_id if revenue else None"},
+        {"ani": "revenue and str(revenue)", "__key_properties__": ["ani"]},
+    ],
+    ids=["key", "another key"],
+)
+def test_a_key_that_a_map_makes_null_fails_the_run(part: dict[str, Any]) -> None:
+    """A target could not tell such records from each other."""
+    with pytest.raises(ConfigurationError, match="of calls is null for a record: correct stream"):
+        mapped({"calls": part})
 
 
 def test_every_property_can_be_removed() -> None:

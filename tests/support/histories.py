@@ -157,8 +157,8 @@ class History:
             self.config |= {"accepted_gaps": [*gaps, gap.group(1)]}
         if zone := ZONE.search(failure):
             self.config |= {"timezone": zone.group(1)}
-        elif "Set timezone to the zone that Callcap filters in" in failure:
-            self.config |= {"timezone": self.switches.filter_timezone or "UTC"}
+        elif "Set timezone to the" in failure:  # in which Callcap filters, or shows the calls
+            self.config |= {"timezone": self.switches.filter_timezone or "Etc/UTC"}
 
     def shown_at(self, call: Mapping[str, Any]) -> datetime:
         """The `last_modified` that the server shows of a call."""

@@ -26,6 +26,7 @@ UTC = timezone.utc
 NOW = BEGINNING
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 SEARCH = "/v2/get/calls/"
 
 
@@ -318,3 +319,62 @@ def test_edits_of_the_hour_that_is_shown_twice_come(
     written |= {r["call_id"]: r["revenue"] for r in run_tap(callcap, state=state).records}
     assert {call_id: written[call_id] for call_id in edited} == edited
     assert bookmark_of(state)
+
+
+HOUR_BEFORE = f"{NOW - HOUR:%Y-%m-%dT%H:%M:%SZ}"
+
+
+@pytest.mark.parametrize("run", [run_tap, check], ids=["run", "check"])
+def test_a_call_from_before_start_date_can_prove_it(run: Any) -> None:
+    """Where the range has no settled call, the oldest calls are asked for."""
+    with pytest.raises(FatalAPIError, match="set timezone to US/Central, in which both agree"):
+        run(callcap_with(filter_timezone="US/Central"), start_date=HOUR_BEFORE)
+    assert bookmark_of(run_tap(callcap_with(), start_date=HOUR_BEFORE).state)
+
+
+def test_where_all_calls_are_new_the_bookmark_waits_for_the_proof(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Otherwise no later run would prove it, and calls would be missed for ever."""
+    now = [NOW]
+    calls = made_up_calls(5, seed=7, start=NOW - 50 * MINUTE, end=NOW - 10 * MINUTE)
+    book = CallBook(calls)
+    for call_id in book.ids:
+        book.edit(call_id, at=NOW - 5 * MINUTE)
+    callcap = Callcap(book, clock=lambda: now[0])
+    first = run_tap(callcap)
+    assert first.ids == book.ids
+    assert "replication_key_value" not in first.state.get("bookmarks", {}).get("calls", {})
+    assert "All calls are newer than" in warnings(caplog)[-1]
+    callcap.switches = Switches(filter_timezone="US/Central")
+    now[0] += DAY
+    with pytest.raises(FatalAPIError, match="set timezone to US/Central, in which both agree"):
+        run_tap(callcap, state=first.state)
+    callcap.switches = Switches()
+    assert bookmark_of(run_tap(callcap, state=first.state).state)
+
+
+def test_what_no_later_run_could_prove_does_not_hold_the_bookmark() -> None:
+    """A call that cannot be read, or that is of the night of a clock change, proves nothing."""
+    change = datetime(2025, 11, 2, 7, 0, tzinfo=UTC)
+    made_up = made_up_calls(3, seed=7, start=change - DAY, end=change)
+    calls = [{**call, "last_modified": change} for call in made_up]
+    callcap = Callcap(CallBook(calls), clock=lambda: NOW)
+    run = run_tap(callcap, start_date=HOUR_BEFORE)
+    assert "US/Arizona" not in zones_asked(callcap)
+    assert bookmark_of(run.state)
+
+
+def test_where_no_wide_search_works_the_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """It warns that nothing is proven."""
+    callcap = callcap_with()
+
+    def fail(asked: Asked) -> Answer | None:
+        params = asked.params
+        is_wide = params.get("search_last_modified_end", "9") < f"{NOW - HOUR:%Y-%m-%d %H:%M}"
+        return Answer.of({"status": "error"}, 500) if is_wide else None
+
+    callcap.before_answer = fail
+    start = f"{NOW - 20 * MINUTE:%Y-%m-%dT%H:%M:%SZ}"
+    assert bookmark_of(run_tap(callcap, start_date=start, lookback_minutes=600).state)
+    assert "no call that can prove" in warnings(caplog)[0]
