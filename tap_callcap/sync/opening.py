@@ -9,11 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tap_callcap.api.errors import BadRequestError, ForeignZoneError, GaveUpError
-from tap_callcap.api.filters import NO_FILTERS
 from tap_callcap.api.responses import NothingFound, Page
 from tap_callcap.api.search import Search
 from tap_callcap.instants import MINUTE, UTC, duration_in_words, format_instant
-from tap_callcap.sync.zone_proof import MOST_CALLS, ZoneProof
+from tap_callcap.sync.zone_proof import ZoneProof
 from tap_callcap.windows import (
     ALL_HISTORY,
     FIRST_LENGTH,
@@ -168,33 +167,11 @@ def _ask_in(  # noqa: PLR0913 - a request
     return FirstAnswer(search, window, page_size, answer, is_zone_confirmed, answer.clock, skew)
 
 
-def prove_zone(client: Client, settings: Settings, first: FirstAnswer, span: Range) -> bool:
-    """Prove that Callcap keeps to the zone that was accepted.
-
-    Returns:
-        Whether this is settled. It is not where each call is so new that it may still be edited:
-        a later run can prove it, if the bookmark stays where it is.
-
-    Raises:
-        FatalAPIError: If Callcap does not keep to the zone, with what to do.
-    """
-    search = first.search
-    if search.filters.speak_of_days:
-        search = replace(search, filters=NO_FILTERS)
-    proof = ZoneProof(client, search, span.settled, is_zone_set=settings.zone != UTC)
-    same = replace(search, page_size=first.page_size)
-    if proof.run(first.answer, partial(client.calls, same, first.window, 1, tries=WIDE_TRIES)):
-        return True
-    if not first.is_zone_confirmed:
-        return False
-    oldest = replace(search, page_size=MOST_CALLS)
-    ask = partial(latest_page, client, oldest, Window(ALL_HISTORY, span.settled))
-    try:
-        answer = ask()
-    except (BadRequestError, GaveUpError):
-        logger.warning("Callcap shows no call that can prove that it keeps to the timezone")
-        return True
-    return proof.run(answer, ask) or not proof.may_follow(answer)
+def zone_proof(client: Client, settings: Settings, first: FirstAnswer, span: Range) -> ZoneProof:
+    """The proof that Callcap keeps to the zone that was accepted; it has seen the first answer."""
+    proof = ZoneProof(client, first.search, span.settled, is_zone_set=settings.zone != UTC)
+    proof.look_at(first.answer, first.window, 1, first.page_size)
+    return proof
 
 
 def largest_skew(settings: Settings) -> timedelta:
@@ -204,7 +181,11 @@ def largest_skew(settings: Settings) -> timedelta:
 
 def _with_another_clock(client: Client, first: FirstAnswer) -> FirstAnswer:
     """`first` with the clock of another answer, if that differs less from this machine's."""
-    other = client.calls(replace(first.search, page_size=1), first.window, 1)
+    search = replace(first.search, page_size=first.page_size)
+    try:
+        other = client.calls(search, first.window, 1, tries=WIDE_TRIES)
+    except (BadRequestError, GaveUpError):
+        return first
     skew = other.clock_skew or timedelta(0)
     if abs(skew) >= abs(first.clock_skew):
         return first
@@ -270,9 +251,11 @@ def check(client: Client, settings: Settings, detail: str) -> str:
     search = first.search
     span = range_of(settings, None, first.clock, search.zone)
     warn_if_empty(settings, None, first.clock, span)
-    prove_zone(client, settings, first, span)
+    proof = zone_proof(client, settings, first, span)
     whole = Window(span.start, span.upper) if span.start < span.upper else first.window
     page = latest_page(client, search, whole)
+    proof.look_at(page, whole, 1, search.page_size)
+    proof.run()
     if isinstance(page, NothingFound):
         client.accounts()
         found = "no calls yet"

@@ -12,7 +12,7 @@ from singer_sdk.exceptions import FatalAPIError
 from tap_callcap.api.responses import NothingFound
 from tap_callcap.instants import format_instant
 from tap_callcap.sync.minutes import CEILING_STEP
-from tap_callcap.sync.opening import FirstAnswer, ask_first, prove_zone, range_of, warn_if_empty
+from tap_callcap.sync.opening import FirstAnswer, ask_first, range_of, warn_if_empty, zone_proof
 from tap_callcap.sync.pages import FAILURES, Pages
 from tap_callcap.sync.proof import Whole
 from tap_callcap.sync.reader import Reader
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tap_callcap.settings import Settings
     from tap_callcap.sync.prefetch import PageRequest, SearchAnswer
     from tap_callcap.sync.progress import Progress
+    from tap_callcap.sync.zone_proof import ZoneProof
 
 BOOKMARK_TOLERANCE = timedelta(hours=1)  # ahead of both clocks; later than that none can be right
 
@@ -79,9 +80,10 @@ class Replication:
         """
         first = ask_first(self.client, self.settings, self.detail, self.bookmark)
         span = self._range(first)
-        is_zone_proven = self.bookmark is not None or prove_zone(
-            self.client, self.settings, first, span
-        )
+        proof = None
+        if self.bookmark is None:
+            proof = zone_proof(self.client, self.settings, first, span)
+            proof.run()
         logger.info(
             "Reading calls modified from %s to %s, requested in timezone %s with detail %s",
             format_instant(span.start),
@@ -90,8 +92,7 @@ class Replication:
             self.detail or "none",
         )
         self.progress.upper = span.upper
-        moves_bookmark = first.is_zone_confirmed and is_zone_proven
-        read_until = yield from self._read(first, span, moves_bookmark=moves_bookmark)
+        read_until = yield from self._read(first, span, proof)
         if read_until < span.upper:
             logger.info(
                 "Stopped at %s: in the next minute more calls were modified than a page holds, "
@@ -106,7 +107,7 @@ class Replication:
             logger.warning(
                 "Callcap has no calls for this key%s: the bookmark stays where it was", which
             )
-        elif not is_zone_proven:
+        elif proof and proof.waits_for_a_later_run:
             logger.warning(
                 "All calls are newer than %s, too new to prove that Callcap keeps to timezone %s: "
                 "the bookmark stays where it was",
@@ -133,14 +134,17 @@ class Replication:
         return span
 
     def _read(
-        self, first: FirstAnswer, span: Range, *, moves_bookmark: bool
+        self, first: FirstAnswer, span: Range, proof: ZoneProof | None
     ) -> Generator[list[Record] | Checkpoint, None, datetime]:
         """Read window after window of `span`; returns the end of the last one."""
         client, settings, shaper = self.client, self.settings, self.shaper_in(span.zone)
 
         def fetch(asked: PageRequest) -> SearchAnswer:
             search = replace(first.search, page_size=asked.page_size, order=asked.order)
-            return client.calls(search, asked.window, asked.number, tries=asked.tries)
+            answer = client.calls(search, asked.window, asked.number, tries=asked.tries)
+            if proof:
+                proof.look_at(answer, asked.window, asked.number, asked.page_size)
+            return answer
 
         pages = Pages(fetch, settings.concurrency, client.accounts)
         reader = Reader(
@@ -155,11 +159,17 @@ class Replication:
         for event in reader.read(*self._first_window(reader, pages, span, first), first.window):
             if isinstance(event, Whole):
                 latest = event.window
-                if moves_bookmark:
+                if first.is_zone_confirmed and (proof is None or proof.run()):
                     yield Checkpoint(latest.end)
             else:
                 yield shaper.records(event)
             self.progress.log(latest.end)
+        if (
+            latest.end > span.start
+            and first.is_zone_confirmed
+            and (proof is not None and not proof.waits_for_a_later_run)
+        ):
+            yield Checkpoint(latest.end)
         return latest.end
 
     def _first_window(

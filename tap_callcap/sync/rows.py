@@ -113,15 +113,15 @@ class RowReader:
                     continue
                 rows.versions.append(version)
                 modified = version[1]
-                if start <= modified < end:
+                # A search for the hour in which a call is shown may not find it.
+                is_hour_off = not low <= modified < high and (
+                    asked.is_an_hour_off(modified, self._zone)
+                )
+                if start <= modified < end or is_hour_off:
                     if version not in self._seen:
                         self._seen.add(version)
                         new.append(call)
-                elif not (
-                    low <= modified < high
-                    or modified >= began
-                    or asked.is_an_hour_off(modified, self._zone)
-                ):
+                elif not (low <= modified < high or modified >= began):
                     rows.stray = modified
             yield new
         self.samples.update({text[17:19] == "00": text for _, text in rows.versions})

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_callcap.api.errors import BadRequestError, ForeignZoneError, GaveUpError
+from tap_callcap.api.filters import NO_FILTERS
 from tap_callcap.api.responses import Page
 from tap_callcap.instants import (
     MINUTE,
@@ -28,7 +30,7 @@ from tap_callcap.records.shaper import decoded, version_of
 from tap_callcap.windows import Window, is_near_autumn_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -55,11 +57,11 @@ class KnownCall:
 
 
 class ZoneProof:
-    """Proves the zone of a run.
+    """Proves the zone of a run by the first call that the run meets and that can prove it.
 
     Args:
         client: Asks the API.
-        search: The run's search, in its zone, without filters that speak of days.
+        search: The run's search, in its zone.
         settled: Calls modified before this are not expected to be edited now.
         is_zone_set: Whether the user has chosen the zone.
     """
@@ -68,49 +70,59 @@ class ZoneProof:
         self, client: Client, search: Search, settled: datetime, *, is_zone_set: bool
     ) -> None:
         self._client = client
-        self._search = search
+        self._search = (
+            search if not search.filters.speak_of_days else replace(search, filters=NO_FILTERS)
+        )
         self._settled = settled
         self._is_zone_set = is_zone_set
+        self._call: KnownCall | None = None  # that can prove it
+        self._ask_again: Callable[[], SearchAnswer] | None = None  # for its page
+        self._met: set[bool] = set()  # whether calls were new, of those that cannot
+        self._is_done = False
 
-    def run(self, answer: SearchAnswer, ask_again: Callable[[], SearchAnswer]) -> bool:
-        """Prove it by a call of `answer`, which `ask_again` asks for once more.
+    @property
+    def waits_for_a_later_run(self) -> bool:
+        """Whether the calls met are all so new that only a later run can prove it."""
+        return self._call is None and not self._is_done and self._met == {True}
 
-        Returns:
-            Whether `answer` has a call that can prove it, as far as Callcap lets it.
+    def look_at(self, answer: SearchAnswer, window: Window, number: int, page_size: int) -> None:
+        """See whether page `number` of `window` has a call that can prove it."""
+        if self._call is None and not self._is_done and isinstance(answer, Page):
+            search = replace(self._search, page_size=page_size)
+            self._ask_again = partial(self._client.calls, search, window, number, tries=TRIES)
+            self._call = self._known_call(answer)
+
+    def run(self) -> bool:
+        """Prove it if a call that can was met; returns whether it is proven, or cannot be.
 
         Raises:
             FatalAPIError: If Callcap does not keep to the zone, with what to do.
         """
         zone, failures, failed = self._search.zone, 0, None
-        while True:
-            call = self._known_call(answer)
-            if call is None:
-                return False
+        while self._call is not None and self._ask_again is not None:
+            call = self._call
             failures = failures + 1 if call == failed else 1
             is_found = self._is_found(call, zone)
             is_moved = is_found and self._is_moved(call)
             if is_moved or is_moved is None:
                 said = "Callcap keeps" if is_moved else "It cannot be proven that Callcap keeps"
                 logger.debug("%s to timezone %s", said, zone.key)
-                return True
-            if failures == FAILURES:
-                break
-            failed = call
-            answer = ask_again()
-        self._refuse(call, is_found=is_found)
-        return True
-
-    def may_follow(self, answer: SearchAnswer) -> bool:
-        """Whether a later run can prove what `answer`, the oldest calls, does not: all are new."""
-        versions = [_known(raw, self._search.zone) for raw in _calls_of(answer)]
-        return all(each is not None and each.modified >= self._settled for each in versions)
+            elif failures == FAILURES:
+                self._refuse(call, is_found=is_found)
+            else:
+                failed, self._call = call, self._known_call(self._ask_again())
+                continue
+            self._call, self._is_done = None, True
+        return self._is_done
 
     def _known_call(self, answer: SearchAnswer) -> KnownCall | None:
         """A call in `answer` that nobody edits now, at a time that is no wall time twice."""
-        for raw in _calls_of(answer):
+        for raw in answer.calls[:MOST_CALLS] if isinstance(answer, Page) else ():
             call = _known(raw, self._search.zone)
-            if call and call.modified < self._settled and not is_near_autumn_change(call.modified):
+            is_new = call is not None and call.modified >= self._settled
+            if call and not is_new and not is_near_autumn_change(call.modified):
                 return call
+            self._met.add(is_new)
         return None
 
     def _is_found(self, call: KnownCall, zone: ZoneInfo) -> bool | None:
@@ -123,9 +135,10 @@ class ZoneProof:
             return None
         if not isinstance(answer, Page):
             return False
-        if any(_known(raw, zone) == call for raw in answer.calls):
+        shown = [_known(raw, zone) for raw in answer.calls]
+        if call in shown:
             return True
-        return None if answer.last_page > 1 else False
+        return None if answer.last_page > 1 or None in shown else False
 
     def _is_moved(self, call: KnownCall) -> bool | None:
         """Whether another zone shows `call` as well; none if that is unknown."""
@@ -171,10 +184,6 @@ class ZoneProof:
         shown = call.modified.astimezone(self._search.zone).replace(tzinfo=zone).astimezone(UTC)
         instants = (call.modified, shown)
         return any(self._is_found(replace(call, modified=each), zone) for each in instants)
-
-
-def _calls_of(answer: SearchAnswer) -> Sequence[Call]:
-    return answer.calls[:MOST_CALLS] if isinstance(answer, Page) else ()
 
 
 def _known(raw: Call, zone: ZoneInfo) -> KnownCall | None:

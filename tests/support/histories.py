@@ -121,6 +121,12 @@ class History:
         self.unshown: set[str] = set()  # ids of calls that the server cannot show
         self.state: dict[str, Any] = {}
 
+    @property
+    def bookmark(self) -> str | None:
+        """The bookmark in the last STATE."""
+        calls: dict[str, Any] = self.state.get("bookmarks", {}).get("calls", {})
+        return calls.get("replication_key_value")
+
     def pass_by(self, span: timedelta, *, changes: float) -> None:
         """Let `span` pass with about so many changes, each at its own second."""
         with self._turn:
@@ -161,13 +167,12 @@ class History:
             self.config |= {"timezone": self.switches.filter_timezone or "Etc/UTC"}
 
     def shown_at(self, call: Mapping[str, Any]) -> datetime:
-        """The `last_modified` that the server shows of a call."""
-        name = self.switches.stored_timezone
-        modified: datetime = call["last_modified"]
-        if name is None:
-            return modified
-        is_second = self.switches.stored_hour == "second"
-        return as_stored(modified, ZoneInfo(name), fold=int(is_second))
+        """The `last_modified` that a record of a call has, by the server and the settings."""
+        shown: datetime = call["last_modified"]
+        if name := self.switches.stored_timezone:
+            is_second = self.switches.stored_hour == "second"
+            shown = as_stored(shown, ZoneInfo(name), fold=int(is_second))
+        return as_stored(shown, ZoneInfo(self.config.get("timezone", "UTC")), fold=0)
 
     def is_accepted(self, call: Mapping[str, Any]) -> bool:
         """Whether a call may be lost, by the accepted gaps."""
