@@ -252,11 +252,10 @@ class MinuteReader:
             return False
         try:
             page = self._pages.optional(PageRequest(window, number, page_size))
-            is_known = page is not None or total % CEILING_STEP != 0
         except GaveUpError:
-            page, is_known = None, False
+            page = None
         reverse = PageRequest(window, 1, page_size, order="newest")
-        newest = page if is_known else self._pages.optional(reverse)
+        newest = page or self._pages.optional(reverse)
         if newest is None:
             return False
         rows = yield from self._rows.new_calls(window, newest)

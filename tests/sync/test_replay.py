@@ -39,6 +39,26 @@ def test_no_odd_servers_of_several_kinds_do(seed: int) -> None:
     _live(odd_history(seed, *odd_kinds(seed), calls=20))
 
 
+@pytest.mark.parametrize(
+    ("seed", "kinds"),
+    [
+        (13, "filter_timezone"),  # all calls of the first run are new
+        (
+            129,
+            "calls_without_id stored_timezone",
+        ),  # shown by the other pass of an hour only
+        (135, "date_ahead total_of"),  # a second look at the clock
+        (
+            175,
+            "total_of uncounted_calls wide_search_fails_after",
+        ),  # a full page is not the last
+    ],
+)
+def test_what_once_was_lost_arrives(seed: int, kinds: str) -> None:
+    """Histories in which earlier versions lost a call, or stood still."""
+    _live(odd_history(seed, *kinds.split()))
+
+
 @pytest.mark.parametrize("concurrency", [4, 16])
 def test_no_history_loses_a_call_side_by_side(concurrency: int) -> None:
     """The same with several requests in flight."""
