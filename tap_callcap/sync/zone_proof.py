@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tap_callcap.sync.prefetch import SearchAnswer
 
 TRIES = 2  # of a request for the proof, without which a run works as well
-FAILURES = 2  # in a row, of a call that was not edited meanwhile
+MOST_UNKNOWN = 3  # calls that are tried in vain
 MOST_CALLS = 20  # that are looked at for one that can be used
 PROVING_ZONES = ("UTC", "US/Arizona", "US/Hawaii")  # without clock changes
 ZONES = (*PROVING_ZONES, "US/Eastern", "US/Central", "US/Mountain", "US/Pacific")
@@ -77,13 +77,14 @@ class ZoneProof:
         self._is_zone_set = is_zone_set
         self._call: KnownCall | None = None  # that can prove it
         self._ask_again: Callable[[], SearchAnswer] | None = None  # for its page
-        self._met: set[bool] = set()  # whether calls were new, of those that cannot
+        self._has_new = self._has_other = False  # calls that cannot, since they are new or not
+        self._unknown = 0  # calls of which no answer says whether they are found
         self._is_done = False
 
     @property
     def waits_for_a_later_run(self) -> bool:
         """Whether the calls met are all so new that only a later run can prove it."""
-        return self._call is None and not self._is_done and self._met == {True}
+        return self._call is None and self._has_new and not (self._has_other or self._is_done)
 
     def look_at(self, answer: SearchAnswer, window: Window, number: int, page_size: int) -> None:
         """See whether page `number` of `window` has a call that can prove it."""
@@ -98,21 +99,22 @@ class ZoneProof:
         Raises:
             FatalAPIError: If Callcap does not keep to the zone, with what to do.
         """
-        zone, failures, failed = self._search.zone, 0, None
+        zone, failed = self._search.zone, None
         while self._call is not None and self._ask_again is not None:
-            call = self._call
-            failures = failures + 1 if call == failed else 1
+            call, self._call = self._call, None
             is_found = self._is_found(call, zone)
             is_moved = is_found and self._is_moved(call)
             if is_moved or is_moved is None:
+                self._unknown += is_found is None
+                self._has_other = True
+                self._is_done = is_found is True or self._unknown == MOST_UNKNOWN
                 said = "Callcap keeps" if is_moved else "It cannot be proven that Callcap keeps"
                 logger.debug("%s to timezone %s", said, zone.key)
-            elif failures == FAILURES:
+            elif call == failed:
                 self._refuse(call, is_found=is_found)
-            else:
+                self._is_done = True
+            else:  # unless it was edited meanwhile
                 failed, self._call = call, self._known_call(self._ask_again())
-                continue
-            self._call, self._is_done = None, True
         return self._is_done
 
     def _known_call(self, answer: SearchAnswer) -> KnownCall | None:
@@ -122,7 +124,8 @@ class ZoneProof:
             is_new = call is not None and call.modified >= self._settled
             if call and not is_new and not is_near_autumn_change(call.modified):
                 return call
-            self._met.add(is_new)
+            self._has_new |= is_new
+            self._has_other |= not is_new
         return None
 
     def _is_found(self, call: KnownCall, zone: ZoneInfo) -> bool | None:
@@ -138,7 +141,7 @@ class ZoneProof:
         shown = [_known(raw, zone) for raw in answer.calls]
         if call in shown:
             return True
-        return None if answer.last_page > 1 or None in shown else False
+        return None if answer.total_records > len(shown) or None in shown else False
 
     def _is_moved(self, call: KnownCall) -> bool | None:
         """Whether another zone shows `call` as well; none if that is unknown."""
