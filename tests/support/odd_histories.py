@@ -33,6 +33,12 @@ def _minute(history: History, rng: Random) -> datetime:
     return modified.replace(second=0, microsecond=0)
 
 
+def _capped(history: History, rng: Random) -> dict[str, Any]:
+    """A ceiling of some full pages, as ceilings of thousands are of pages of a thousand."""
+    page_size = history.switches.show_cap or history.config["page_size"]
+    return {"total_cap": page_size * rng.choice([1, 2, 5, 10])}
+
+
 def _wide(rng: Random) -> timedelta:
     return timedelta(days=rng.choice([20, 90, 400]))  # shorter ones cost thousands of requests
 
@@ -76,7 +82,7 @@ ODD: dict[str, Values] = {
         "stored_hour": rng.choice(["first", "second"]),
         "stored_filter": rng.choice(["instants", "wall_times"]),
     },
-    "total_cap": lambda _, rng: {"total_cap": rng.choice([20, 50, 100])},
+    "total_cap": _capped,
     "total_of": lambda _, __: {"total_of": "page"},
     "uncounted_calls": lambda history, rng: {"uncounted_calls": _some(history, rng)},
     "wide_search_fails_after": lambda _, rng: {"wide_search_fails_after": _wide(rng)},
