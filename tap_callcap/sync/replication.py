@@ -164,11 +164,8 @@ class Replication:
             else:
                 yield shaper.records(event)
             self.progress.log(latest.end)
-        if (
-            latest.end > span.start
-            and first.is_zone_confirmed
-            and (proof is not None and not proof.waits_for_a_later_run)
-        ):
+        may_move = first.is_zone_confirmed and latest.end > span.start
+        if may_move and proof and not proof.waits_for_a_later_run:  # nothing here could prove it
             yield Checkpoint(latest.end)
         return latest.end
 
