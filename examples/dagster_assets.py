@@ -34,7 +34,9 @@ def load(context: dagster.AssetExecutionContext, state: str, **settings: str) ->
     file = Path(os.environ["STATES"], f"{state}.json")
     context.log.info("Loading with the bookmark %s", file)
     subprocess.run(
-        [LOAD, file, "target-postgres", "--config=ENV"], check=True, env={**os.environ, **settings}
+        [LOAD, file, "callcap-load", "target-postgres", "--config=ENV"],
+        check=True,
+        env={**os.environ, **settings},
     )
 
 
