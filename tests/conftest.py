@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: the tests wait for other processes much of the time."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return 1 + (len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, so that no worker is left with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run of all the targets' tests write down what it found."""
     parser.addoption("--write-matrix", action="store_true", help="bring docs/targets.md up to date")

@@ -109,7 +109,8 @@ in parts (`callcap-load`). The tap is killed at a random line or request, the ta
 or SIGTERM at a random moment, or both are; each run starts from the last STATE that the target has
 passed on. In the end the warehouse is compared with the sandbox: *lost* calls have no row,
 *doubled* ones several where the target upserts, *older* ones not their newest version. A target
-*hangs* if it has not ended a minute after its input or a signal.
+*hangs* if it has not ended a minute after its input or a signal. DuckDB's file is made before the
+first kill: DuckDB cannot open one that was killed while it was made.
 """
 
 

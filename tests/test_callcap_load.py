@@ -266,6 +266,13 @@ def test_a_closed_stream_is_one_line(closed: str) -> None:
     )
 
 
+def test_a_descriptor_that_is_not_open_is_an_error() -> None:
+    """The code is that of a wrong use."""
+    with pytest.raises(load.TargetError, match="standard input or output is closed") as caught:
+        load.check_streams(2**20)
+    assert caught.value.code == 2
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_lets_the_target_load_what_it_has(number: int, tmp_path: Path) -> None:

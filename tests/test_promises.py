@@ -22,6 +22,8 @@ from tap_callcap.sandbox.switch_texts import switch_values
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 UTC = timezone.utc
 NOW = BEGINNING
 
@@ -40,7 +42,7 @@ def written_versions(history: History) -> set[tuple[str, str]]:
 def test_promise_1_complete() -> None:
     """After each run that exits 0, every call modified before its "data as of" is written."""
     runs = 0
-    for seed in range(20_000, 20_040):
+    for seed in range(20_000, 20_015):
         history = random_history(seed)
         for ended_well in live_through(history, read_with_tap):
             # The last run began before this moment, and a bookmark lies before its beginning.
@@ -54,7 +56,7 @@ def test_promise_1_complete() -> None:
                 if call["last_modified"] < data_as_of
             }
             assert owed <= written_versions(history), f"seed {seed}"
-    assert runs > 60
+    assert runs > 20
 
 
 @pytest.mark.parametrize("status", [500, 403, 404, 200], ids=str)
@@ -89,7 +91,7 @@ def test_promise_2_no_silent_loss(status: int, tmp_path: Path) -> None:
 
 def test_promise_3_at_least_once() -> None:
     """Versions repeat only within the lookback, and after a kill behind the last STATE."""
-    for seed in range(30_000, 30_030):
+    for seed in range(30_000, 30_012):
         history = random_history(seed)
         lookback = timedelta(minutes=history.config["lookback_minutes"])
         before: set[tuple[str, str]] = set()
@@ -111,7 +113,7 @@ def test_promise_3_at_least_once() -> None:
 
 def test_promise_4_bounded_repeat() -> None:
     """After a kill, the next run repeats at most what followed the last STATE, and the lookback."""
-    for seed in range(40_000, 40_030):
+    for seed in range(40_000, 40_012):
         history = random_history(seed, switches=Switches(), config={"lookback_minutes": 0})
         history.is_quiet = True
         history.run(read_with_tap, kill=True)
@@ -159,7 +161,7 @@ def test_promise_5_utc(zone: str, night: int, repeated_hour: Any) -> None:
     state: dict[str, Any] = {}
     waiting = sorted(calls, key=itemgetter("last_modified"))
     while waiting or clock[0] < change + timedelta(hours=11):  # until all is settled
-        clock[0] += timedelta(minutes=27)
+        clock[0] += timedelta(minutes=67)
         while waiting and waiting[0]["last_modified"] <= clock[0]:
             callcap.book.add(waiting.pop(0))
         run = run_tap(

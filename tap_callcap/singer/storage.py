@@ -51,10 +51,10 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
         prefix = f".{part}" if part else ""
         if not isinstance(given, dict):
             yield f"{prefix} must be an object with {' and '.join(known)}"
-            return
-        for name in set(given) - set(known):
-            near = get_close_matches(name, known, n=1) or [f"one of {', '.join(known)}"]
-            yield f"{prefix}.{name} is unknown: did you mean {near[0]}?"
+        else:
+            for name in set(given) - set(known):
+                near = get_close_matches(name, known, n=1) or [f"one of {', '.join(known)}"]
+                yield f"{prefix}.{name} is unknown: did you mean {near[0]}?"
     yield from _value_problems(config)
     form = config["encoding"]["format"]
     if form != "jsonl" and not find_spec("pyarrow"):

@@ -113,8 +113,6 @@ class CallcapStream(Stream):
                 self._tap.mapper.register_raw_stream_schema(self.name, schema, self.primary_keys)
             except ValueError as error:
                 _, _, column = str(error).partition("Duplicate column name produced in schema: ")
-                if not column:
-                    raise
                 msg = (
                     f"Flattening {self.name} makes several properties {column}: increase "
                     "flattening_max_key_length, or change flattening_separator"

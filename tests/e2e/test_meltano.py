@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,6 @@ from tap_callcap.sandbox import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from tap_callcap.records.schema import JSONSchema
 
@@ -38,7 +38,7 @@ pytestmark = [
 SCHEMA: JSONSchema = load_schema("calls")
 DESELECTED = {"demographics"}  # as meltano.yml has it
 KEY = "a-key-that-nobody-may-see"
-PAGE_SIZE = 10  # small, so that a thousand calls are many windows
+PAGE_SIZE = 10  # small, so that the calls are many windows
 LOOKBACK = timedelta(minutes=60)  # the tap's default
 BEHIND = timedelta(hours=12)  # the tap reads nothing later than this machine's clock
 BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -55,9 +55,9 @@ COLUMN_TYPES = {
 
 @pytest.fixture(scope="module")
 def callcap() -> Callcap:
-    """A Callcap with a thousand calls of five years."""
+    """A Callcap with three hundred calls of five years."""
     now = datetime.now(timezone.utc) - BEHIND
-    calls = made_up_calls(999, seed=11, start=now - timedelta(days=5 * 365), end=now)
+    calls = made_up_calls(299, seed=11, start=now - timedelta(days=5 * 365), end=now)
     book = CallBook([*calls, VENDOR_EXAMPLE])
     return Callcap(book, clock=lambda: datetime.now(timezone.utc) - BEHIND, api_key=KEY)
 
@@ -71,14 +71,9 @@ def sandbox(callcap: Callcap) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> MeltanoProject:
-    """A Meltano project that reads from it."""
-    return project_for(sandbox, tmp_path_factory.mktemp("meltano"))
-
-
-def project_for(sandbox: Sandbox, folder: Path) -> MeltanoProject:
-    """An installed project; its settings reach the tap as text, as those of any environment."""
+    """An installed project that reads from it; its settings reach the tap as text."""
     project = MeltanoProject(
-        folder,
+        tmp_path_factory.mktemp("meltano"),
         {
             "api_url": sandbox.url,
             "api_key": KEY,
@@ -233,10 +228,18 @@ def test_a_second_run_loads_only_the_changes(
     assert rows_of(project) == expected_rows(sandbox)
 
 
+def test_the_key_is_shown_nowhere(project: MeltanoProject, callcap: Callcap) -> None:
+    """Meltano knows that the key is sensitive, and no log has it."""
+    callcap.advance(LOOKBACK + timedelta(hours=1))  # the last run before the quiet one
+    shown = project.meltano("config", "print", "tap-callcap")
+    shown += project.meltano("--log-level=debug", "run", "tap-callcap", "target-duckdb")
+
+    assert "page_size" in shown
+    assert KEY not in shown
+
+
 def test_a_quiet_run_writes_nothing(project: MeltanoProject, callcap: Callcap) -> None:
     """Without changes no call is written, and the bookmark does not go back."""
-    callcap.advance(LOOKBACK + timedelta(hours=1))
-    run(project)  # reads the lookback again
     before = project.data_as_of()
     callcap.advance(timedelta(hours=1))
 
@@ -246,11 +249,12 @@ def test_a_quiet_run_writes_nothing(project: MeltanoProject, callcap: Callcap) -
 
 
 def test_a_run_that_died_goes_on_where_it_stopped(
-    tmp_path: Path, sandbox: Sandbox, callcap: Callcap
+    project: MeltanoProject, sandbox: Sandbox, callcap: Callcap
 ) -> None:
     """What the target had taken before the tap failed stays, and is not read again."""
-    project = project_for(sandbox, tmp_path)
-    last_request = len(callcap.requests) + 50
+    shutil.rmtree(project.folder / "state")
+    project.warehouse.unlink()
+    last_request = len(callcap.requests) + 25
 
     def revoke_the_key(_: Asked) -> Answer | None:
         if len(callcap.requests) < last_request:
@@ -274,12 +278,3 @@ def test_a_run_that_died_goes_on_where_it_stopped(
     assert written == modified_within(callcap, reached - LOOKBACK, project.data_as_of())
     assert written < everything
     assert rows_of(project) == expected_rows(sandbox)
-
-
-def test_the_key_is_shown_nowhere(project: MeltanoProject) -> None:
-    """Meltano knows that the key is sensitive, and no log has it."""
-    shown = project.meltano("config", "print", "tap-callcap")
-    shown += project.meltano("--log-level=debug", "run", "tap-callcap", "target-duckdb")
-
-    assert "page_size" in shown
-    assert KEY not in shown

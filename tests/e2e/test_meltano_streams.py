@@ -124,4 +124,3 @@ def test_a_wrong_filter_is_told_through_meltano(project: MeltanoProject) -> None
         run(project)
     words = "Setting filters.search_acton is unknown: did you mean search_action?"
     assert words in str(caught.value)
-    project.meltano("config", "unset", "tap-callcap", "filters.search_acton")

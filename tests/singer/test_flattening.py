@@ -26,7 +26,7 @@ OBJECTS = st.recursive(
 )
 
 
-@settings(seeded.SEEDED, max_examples=200)
+@settings(seeded.SEEDED, max_examples=100)
 @given(
     records=st.lists(OBJECTS, min_size=1, max_size=4),
     depth=st.integers(1, 4),

@@ -101,7 +101,7 @@ def messages_of(tap_class: type[TapCallcap], callcap: Callcap, **options: Any) -
     return messages
 
 
-@settings(SEEDED, max_examples=50)
+@settings(SEEDED, max_examples=20)
 @given(
     config=st.sampled_from(CONFIGS),
     deselected=st.frozensets(st.sampled_from(BREADCRUMBS), max_size=5),

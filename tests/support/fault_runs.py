@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from support.fault_server import Act
 
 AMIDST = 45  # requests that are answered well before a fault
-PATIENCE = 0.15  # seconds, for faults that take all there is
+PATIENCE = 0.1  # seconds, for faults that take all there is
 
 
 def refused(code: int, retry_after: str) -> Act:
@@ -55,9 +55,9 @@ LASTING: dict[str, Act] = {
 """What another try does not mend."""
 
 
-def account(calls: int = 120) -> Callcap:
+def account(calls: int = 120, span: timedelta = timedelta(days=90)) -> Callcap:
     """A quiet account full of canaries, the same each time."""
-    start = BEGINNING - timedelta(days=90)
+    start = BEGINNING - span
     book = CallBook(made_up_calls(calls, seed=8, start=start, end=BEGINNING))
     plant(book)
     return Callcap(book, clock=lambda: BEGINNING + timedelta(days=30), api_key=KEY)

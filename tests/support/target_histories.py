@@ -103,6 +103,8 @@ def live(seed: int, loader: Loader, target: Target, *, kills: bool = True) -> Fo
     history = random_history(seed, calls=rng.choice([3, 12, 30]))
     config = loader.config | {"batch_size_rows": rng.choice([5, 20, 1000])}
     (loader.folder / "target.json").write_text(json.dumps(config), encoding="utf-8")
+    loader.run_script = partial(target.run, loader.folder)
+    loader.create()
     found = Found(histories=1)
     read = 0
     state: dict[str, Any] = {}
@@ -120,7 +122,7 @@ def live(seed: int, loader: Loader, target: Target, *, kills: bool = True) -> Fo
             partial(_by_chance, rng, chance),
         )
         state = history.state = _state(loader.folder) or state
-    _compare(history, loader, target, found)
+    _compare(history, loader, found)
     if found.lost or found.doubled or found.older or found.hangs:
         found.seeds.append(seed)
     return found
@@ -172,10 +174,9 @@ def _state(folder: Path) -> dict[str, Any] | None:
     return dict(json.loads(lines[-1])) if lines else None
 
 
-def _compare(history: History, loader: Loader, target: Target, found: Found) -> None:
+def _compare(history: History, loader: Loader, found: Found) -> None:
     """Count what is lost, doubled, or older than the book has it."""
     rows: dict[str, list[Row]] = {}
-    loader.run_script = partial(target.run, loader.folder)
     for row in loader.rows():
         rows.setdefault(row["call_id"], []).append(row)
     newest: Callable[[Row], Any] = lambda row: plain(row["last_modified"], DATE_TIME)  # noqa: E731

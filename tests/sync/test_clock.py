@@ -10,7 +10,7 @@ import pytest
 
 from support.histories import BEGINNING
 from support.running import bookmark_of, run_tap, state_at
-from tap_callcap.sandbox import CallBook, Callcap, Switches, made_up_calls
+from tap_callcap.sandbox import Answer, CallBook, Callcap, Switches, made_up_calls
 
 NOW = BEGINNING
 UTC = timezone.utc
@@ -80,6 +80,18 @@ def test_one_odd_date_does_not_count(
     callcap._seed = seed  # noqa: SLF001 - which of three answers is odd
     assert bookmark_of(run_tap(callcap).state) == DATA_AS_OF
     assert warnings(caplog) == []
+
+
+def test_a_clock_that_cannot_be_asked_again_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """An answer that fails takes no place of the first one; nothing is lost."""
+    callcap = callcap_with(date_ahead=6 * HOUR)
+    callcap.before_answer = lambda _: (
+        Answer.of({"status": "error"}, 400) if len(callcap.requests) == 2 else None
+    )
+    run = run_tap(callcap)
+    assert bookmark_of(run.state) == DATA_AS_OF
+    assert run.ids == owed(callcap, NOW - timedelta(minutes=2))
+    assert [line for line in warnings(caplog) if "6 hours ahead of this machine's" in line]
 
 
 def test_a_bookmark_between_the_clocks_is_read_on_from(caplog: pytest.LogCaptureFixture) -> None:

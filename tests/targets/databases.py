@@ -85,6 +85,10 @@ def fetch(path, query):
         rows: list[Row] = json.loads(self.run_script(self._fetch, str(self.path), query))
         return rows
 
+    def create(self) -> None:
+        """Make the file, which DuckDB itself cannot open if it was killed as it made it."""
+        self.run_script("import sys, duckdb; duckdb.connect(sys.argv[1]).close()", str(self.path))
+
     def rows(self) -> list[Row]:
         """Return the rows of the table."""
         return self.query("select * from callcap.calls")

@@ -93,6 +93,9 @@ class Loader(ABC):
             return [str(cls.environment().command(cls.name)), *cls.arguments]
         return [str(cls.environment().python), str(cls.script), *cls.arguments]
 
+    def create(self) -> None:  # noqa: B027 - most need nothing
+        """Make the warehouse, if a kill while the target makes it would leave a broken one."""
+
     def _run_script(self, script: str, *arguments: str) -> str:
         return self.environment().run(script, *arguments)
 
