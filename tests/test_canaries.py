@@ -252,7 +252,7 @@ def test_a_kill_is_silent(number: int, callcap: Callcap, tmp_path: Path) -> None
         time.sleep(rng.random() * 0.5)
         process.send_signal(number)
 
-    for _ in range(4):
+    for _ in range(2):
         with FaultServer(after=playing(callcap)) as server:
             assert_silent(Run([], log=ended_early(server, tmp_path, kill)))
 

@@ -85,7 +85,7 @@ def test_the_textbook_reader_loses_calls() -> None:
 @pytest.mark.parametrize("page_size", [1, 2, 7, 50])
 def test_one_leaves_and_one_enters_between_two_pages(lag: int, page_size: int) -> None:
     """In the newest minutes an edit out and an edit in keep every total: nothing is lost."""
-    for seed in range(5):
+    for seed in range(3):
         history = History(
             seed=seed,
             calls=3 * page_size + 2,
@@ -115,17 +115,17 @@ def test_one_leaves_and_one_enters_between_two_pages(lag: int, page_size: int) -
         assert history.lost() == []
 
 
-def test_a_minute_with_thousands_of_calls_arrives() -> None:
-    """3,500 calls edited within one minute, while edits go on, are there once it has settled."""
+def test_a_minute_of_many_pages_arrives() -> None:
+    """870 calls edited within one minute, while edits go on, are there once it has settled."""
     history = History(
-        seed=5, calls=3600, config={"page_size": 1000}, kills=False, edits_per_request=0
+        seed=5, calls=900, config={"page_size": 250}, kills=False, edits_per_request=0
     )
     at = history.now.replace(second=0, microsecond=0)
-    for second, call_id in enumerate(sorted(history.book.ids)[:3500]):
+    for second, call_id in enumerate(sorted(history.book.ids)[:870]):
         history.book.edit(call_id, at=at + timedelta(seconds=second % 60))
     history.now = at + timedelta(minutes=3)
     assert history.run(read_with_tap)
-    assert len(history.lost()) >= 3500, "a newer minute of many pages is left to the next run"
+    assert len(history.lost()) >= 870, "a newer minute of many pages is left to the next run"
     history.pass_by(timedelta(minutes=15), changes=40)
     history.edits_per_request = 0.15
     assert history.run(read_with_tap)

@@ -28,8 +28,8 @@ def year(number: int) -> datetime:
 
 
 def callcap_with_seams() -> Callcap:
-    """Six hundred calls of six years, and at each New Year some at the seam and beside it."""
-    calls = made_up_calls(600, seed=21, start=year(YEARS[0]), end=NOW)
+    """Two hundred calls of six years, and at each New Year some at the seam and beside it."""
+    calls = made_up_calls(200, seed=21, start=year(YEARS[0]), end=NOW)
     seams = [
         year(number) + timedelta(seconds=seconds)
         for number in YEARS[1:]

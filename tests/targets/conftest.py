@@ -87,9 +87,9 @@ def loader(
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """Callcap with the odd calls and sixty of the usual ones, one of which was edited."""
+    """Callcap with the odd calls and twenty of the usual ones, one of which was edited."""
     now = FIRST_DAY + timedelta(days=400)
-    calls = made_up_calls(60, seed=2, start=now - timedelta(days=90), end=now)
+    calls = made_up_calls(20, seed=2, start=now - timedelta(days=90), end=now)
     with Sandbox(Callcap(CallBook([*odd_calls(), *calls]), clock=lambda: now)) as served:
         yield served
 
