@@ -38,7 +38,7 @@ pytestmark = [
 SCHEMA: JSONSchema = load_schema("calls")
 DESELECTED = {"demographics"}  # as meltano.yml has it
 KEY = "a-key-that-nobody-may-see"
-PAGE_SIZE = 10  # small, so that the calls are many windows
+PAGE_SIZE = 10  # small, so that a thousand calls are many windows
 LOOKBACK = timedelta(minutes=60)  # the tap's default
 BEHIND = timedelta(hours=12)  # the tap reads nothing later than this machine's clock
 BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -55,9 +55,9 @@ COLUMN_TYPES = {
 
 @pytest.fixture(scope="module")
 def callcap() -> Callcap:
-    """A Callcap with three hundred calls of five years."""
+    """A Callcap with a thousand calls of five years."""
     now = datetime.now(timezone.utc) - BEHIND
-    calls = made_up_calls(299, seed=11, start=now - timedelta(days=5 * 365), end=now)
+    calls = made_up_calls(999, seed=11, start=now - timedelta(days=5 * 365), end=now)
     book = CallBook([*calls, VENDOR_EXAMPLE])
     return Callcap(book, clock=lambda: datetime.now(timezone.utc) - BEHIND, api_key=KEY)
 
@@ -254,7 +254,7 @@ def test_a_run_that_died_goes_on_where_it_stopped(
     """What the target had taken before the tap failed stays, and is not read again."""
     shutil.rmtree(project.folder / "state")
     project.warehouse.unlink()
-    last_request = len(callcap.requests) + 25
+    last_request = len(callcap.requests) + 50
 
     def revoke_the_key(_: Asked) -> Answer | None:
         if len(callcap.requests) < last_request:
