@@ -224,7 +224,7 @@ def test_an_accepted_gap_is_read_by_smaller_pages(is_shown: bool) -> None:
 
     def large_pages_fail(asked: Asked) -> Answer | None:
         start, end = (asked.params.get(f"search_last_modified_{it}", "") for it in ("start", "end"))
-        if not start <= f"{NOON:%Y-%m-%d %H:%M}" < end:
+        if not start <= f"{NOON:%Y-%m-%d %H:%M}" <= end:
             return None
         if int(asked.params["show"]) > 32:
             return Answer.of({"status": "error"}, 500)
