@@ -13,7 +13,7 @@ from support.running import state_at
 from tap_callcap.tap import TapCallcap
 
 
-@pytest.mark.parametrize(("kind", "inputs"), [("answers", 50), ("inputs", 40), ("config", 150)])
+@pytest.mark.parametrize(("kind", "inputs"), [("answers", 50), ("inputs", 60), ("config", 150)])
 def test_random_inputs_are_taken_or_refused(kind: str, inputs: int) -> None:
     """No traceback, no hang, no invalid record, no canary in the log; many of both outcomes."""
     tally = sum((fuzz.one(kind, seed) for seed in range(inputs)), fuzz.Tally())
