@@ -96,7 +96,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def all_calls() -> list[Call]:
-    """Odd calls and those of two months: some edited lately, each third missed one returned."""
+    """Odd calls and those of two months.
+
+    Some were edited lately, each third missed one was returned, and two requests of changes have
+    only one part.
+    """
     calls = made_up_calls(1500, seed=8, start=NOW - timedelta(days=60), end=NOW - HOUR)
     outbound = [it for it in calls if direction_of(it) == "outbound" and it["start_datetime"]]
     missed = [it for it in calls if is_missed(it)]
@@ -108,6 +112,10 @@ def all_calls() -> list[Call]:
     old = [it for it in calls if it["start_datetime"] and it["start_datetime"] < NOW - 240 * HOUR]
     for call in [it for it in old if it["action"] == "Answer"][:20]:
         call["last_modified"] = EDITED
+    ratings = [it["callsurance"] for it in calls if at(it, "callsurance", "change_request")]
+    for rating, part in zip(ratings, ("customer", "csr"), strict=False):
+        request = rating["change_request"]
+        rating["change_request"] = dict.fromkeys(request) | {part: request[part]}
     return [*odd_calls(), *calls]
 
 
