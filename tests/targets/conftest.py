@@ -165,13 +165,16 @@ def package(
 ) -> Iterator[Package]:
     """The built package over a warehouse that lacks ten calls, and has one that Callcap deleted.
 
-    Twenty calls were edited after they had been loaded; flattened warehouses keep both versions.
+    Twenty calls were edited after they had been loaded; flattened warehouses keep both versions,
+    and say when each was loaded.
     """
     kind, tap = request.param
     catalog = every_stream()
     if tap:
         (calls,) = (it for it in catalog["streams"] if it["tap_stream_id"] == "calls")
         calls["key_properties"] = ["call_id", "last_modified"]
+    has_metadata = bool(tap)
+    target = {name: has_metadata for name in kind.metadata if name != "hard_delete"}
     tap = {**tap, "count_days": 40}
     missing = {call["call_id"] for call in lost}
     edited = [call for call in all_calls if call["last_modified"] == EDITED]
@@ -186,15 +189,15 @@ def package(
         Sandbox(Callcap(book, clock=lambda: NOW)) as sandbox,
     ):
         loader: Loader = kind(tmp_path_factory.mktemp("package"), server)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=catalog)
+        load(loader, sandbox.url, tap=tap, target=target, catalog=catalog)
         for call in edited:
             changes = {name: call[name] for name in ("action", "revenue")}
             book.edit(call["call_id"], at=EDITED, **changes)
         book.delete(deleted["call_id"])
         for call in lost:
             book.add(call)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=catalog)
-        package = Package(loader)
+        load(loader, sandbox.url, tap=tap, target=target, catalog=catalog)
+        package = Package(loader, loaded_at="_sdc_extracted_at" if has_metadata else None)
         package.build()
         yield package
 

@@ -50,9 +50,10 @@ def dbt_environment() -> Environment:
 class Package:
     """The package, which builds its marts beside what a target loaded."""
 
-    def __init__(self, loader: Loader) -> None:
-        """Build over what `loader` loaded."""
+    def __init__(self, loader: Loader, *, loaded_at: str | None) -> None:
+        """Build over what `loader` loaded; it noted the time in a column, or not."""
         self.loader = loader
+        self.loaded_at = loaded_at
         self.target = loader.name.removeprefix("target-")
         self.source = loader.table.partition(".")[0]
         self.schema = f"{self.source}_{MARTS}"
@@ -84,7 +85,11 @@ class Package:
     def _dbt(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command of dbt."""
         folder = self.loader.folder
-        values = {"callcap_schema": self.source, "callcap_timezone": TIMEZONE}
+        values = {
+            "callcap_schema": self.source,
+            "callcap_timezone": TIMEZONE,
+            "callcap_loaded_at": self.loaded_at,
+        }
         whole: list[str | Path] = [
             dbt_environment().command("dbt"),
             *command,
