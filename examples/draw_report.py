@@ -66,7 +66,7 @@ BY_CSR = """
     group by csr_id, csr_name having sum(booked) > 0 order by booked desc, name limit 15
 """
 BY_COUNT = """
-    select day, callcap_calls, warehouse_calls, status from callcap__completeness order by day
+    select day, callcap_calls, warehouse_calls from callcap__completeness order by day
 """
 
 Rows = list[dict[str, Any]]
@@ -176,13 +176,13 @@ def hours(rows: Rows) -> alt.Chart:
             .X("hour:O")
             .title("Hour")
             .scale(domain=list(range(24)))
-            .axis(labelAngle=0, labelOverlap=True),
+            .axis(labelAngle=0, labelOverlap=True, labelSeparation=4),
             y=alt.Y("weekday:O").title(None).sort(list(WEEKDAYS)),
             color=alt
             .Color("rate:Q")
             .title("Answered")
             .scale(domain=[0, 1], range=[RED, YELLOW, GREEN])
-            .legend(format=".0%", orient="top"),
+            .legend(format=".0%", orient="top", values=[0, 0.5, 1]),
             tooltip="label:N",
             description="label:N",
         )
@@ -192,7 +192,9 @@ def hours(rows: Rows) -> alt.Chart:
 
 def bars(rows: Rows, field: str, title: str, color: str) -> alt.Chart:
     """A bar for each row, the longest first."""
-    step, form = (1, ",") if all(isinstance(row[field], int) for row in rows) else (0.01, ",.2f")
+    is_whole = all(isinstance(row[field], int) for row in rows)
+    form = "," if is_whole else ",.2f"
+    ticks = min(5, max((row[field] for row in rows), default=1)) if is_whole else 5
     names = Counter(row["name"] for row in rows)
     values = [
         {**row, "name": name, "label": f"{name}: {row[field]:{form}}"}
@@ -203,7 +205,7 @@ def bars(rows: Rows, field: str, title: str, color: str) -> alt.Chart:
         _chart(values)
         .mark_bar(color=color)
         .encode(
-            x=alt.X(f"{field}:Q").title(title).axis(tickCount=5, tickMinStep=step),
+            x=alt.X(f"{field}:Q").title(title).axis(tickCount=ticks),
             y=alt.Y("name:N").title(None).sort("-x").axis(labelLimit=140),
             tooltip="label:N",
             description="label:N",
@@ -213,23 +215,25 @@ def bars(rows: Rows, field: str, title: str, color: str) -> alt.Chart:
 
 
 def completeness(rows: Rows) -> alt.Chart:
-    """The calls that Callcap counts, and whether the warehouse has them."""
+    """Calls in the warehouse, those that are missing, and those that Callcap does not have."""
+    parts = {"loaded": GREEN, "missing": RED, "extra": YELLOW}
     values = [
-        {
-            **row,
-            "label": f"{row['day']}: {row['warehouse_calls']} of {row['callcap_calls']}, "
-            f"{row['status']}",
-        }
+        {"day": row["day"], "part": part, "calls": calls, "label": f"{row['day']}: {calls} {part}"}
         for row in rows
+        for part, calls in {
+            "loaded": min(row["callcap_calls"], row["warehouse_calls"]),
+            "missing": row["callcap_calls"] - row["warehouse_calls"],
+            "extra": row["warehouse_calls"] - row["callcap_calls"],
+        }.items()
+        if part == "loaded" or calls > 0
     ]
-    colors = {"complete": GREEN, "missing": RED, "extra": YELLOW}
     return (
         _chart(values)
         .mark_bar()
         .encode(
             x=_days_axis(),
-            y=alt.Y("callcap_calls:Q").title("Calls and texts in Callcap"),
-            color=_colors(colors, "status"),
+            y=alt.Y("calls:Q").title("Calls and texts"),
+            color=_colors(parts, "part"),
             tooltip="label:N",
             description="label:N",
         )
@@ -288,8 +292,9 @@ PAGE = """<!doctype html>
   h1, h2 { line-height: 1.2; }
   h1 { font-size: 1.5rem; margin: 0; }
   h2 { font-size: 1.1rem; margin: 1.5rem 0 0.5rem; }
-  dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: 0.5rem; }
-  dl div { border: 1px solid #8885; border-radius: 0.5rem; padding: 0.5rem 0.75rem; }
+  dl { display: flex; flex-wrap: wrap; gap: 0.5rem; }
+  dl div { flex: 1 0 5.5rem; border: 1px solid #8885; border-radius: 0.5rem;
+           padding: 0.5rem 0.75rem; }
   dt { font-size: 0.85rem; opacity: 0.8; }
   dd { margin: 0; font-size: 1.4rem; font-weight: 600; }
   section > div { width: 100%; }

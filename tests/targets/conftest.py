@@ -96,7 +96,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def all_calls() -> list[Call]:
-    """Odd calls and those of two months: some edited lately, each third missed one returned."""
+    """Odd calls and those of two months.
+
+    Some were edited lately, each third missed one was returned, and two requests of changes have
+    only one part.
+    """
     calls = made_up_calls(1500, seed=8, start=NOW - timedelta(days=60), end=NOW - HOUR)
     outbound = [it for it in calls if direction_of(it) == "outbound" and it["start_datetime"]]
     missed = [it for it in calls if is_missed(it)]
@@ -108,6 +112,10 @@ def all_calls() -> list[Call]:
     old = [it for it in calls if it["start_datetime"] and it["start_datetime"] < NOW - 240 * HOUR]
     for call in [it for it in old if it["action"] == "Answer"][:20]:
         call["last_modified"] = EDITED
+    ratings = [it["callsurance"] for it in calls if at(it, "callsurance", "change_request")]
+    for rating, part in zip(ratings, ("customer", "csr"), strict=False):
+        request = rating["change_request"]
+        rating["change_request"] = dict.fromkeys(request) | {part: request[part]}
     return [*odd_calls(), *calls]
 
 
@@ -158,12 +166,15 @@ def package(
     """The built package over a warehouse that lacks ten calls, and has one that Callcap deleted.
 
     Twenty calls were edited after they had been loaded; flattened warehouses keep both versions.
+    All but nested DuckDB note when each row was loaded.
     """
     kind, tap = request.param
     catalog = every_stream()
     if tap:
         (calls,) = (it for it in catalog["streams"] if it["tap_stream_id"] == "calls")
         calls["key_properties"] = ["call_id", "last_modified"]
+    target = {name: True for name in kind.metadata if name != "hard_delete"} if tap else {}
+    has_metadata = tap or kind is PostgreSQL  # which has it by default
     tap = {**tap, "count_days": 40}
     missing = {call["call_id"] for call in lost}
     edited = [call for call in all_calls if call["last_modified"] == EDITED]
@@ -178,15 +189,15 @@ def package(
         Sandbox(Callcap(book, clock=lambda: NOW)) as sandbox,
     ):
         loader: Loader = kind(tmp_path_factory.mktemp("package"), server)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=catalog)
+        load(loader, sandbox.url, tap=tap, target=target, catalog=catalog)
         for call in edited:
             changes = {name: call[name] for name in ("action", "revenue")}
             book.edit(call["call_id"], at=EDITED, **changes)
         book.delete(deleted["call_id"])
         for call in lost:
             book.add(call)
-        load(loader, sandbox.url, tap=tap, target={}, catalog=catalog)
-        package = Package(loader)
+        load(loader, sandbox.url, tap=tap, target=target, catalog=catalog)
+        package = Package(loader, loaded_at="_sdc_extracted_at" if has_metadata else None)
         package.build()
         yield package
 

@@ -50,9 +50,10 @@ def dbt_environment() -> Environment:
 class Package:
     """The package, which builds its marts beside what a target loaded."""
 
-    def __init__(self, loader: Loader) -> None:
-        """Build over what `loader` loaded."""
+    def __init__(self, loader: Loader, *, loaded_at: str | None) -> None:
+        """Build over what `loader` loaded; it noted the time in a column, or not."""
         self.loader = loader
+        self.loaded_at = loaded_at
         self.target = loader.name.removeprefix("target-")
         self.source = loader.table.partition(".")[0]
         self.schema = f"{self.source}_{MARTS}"
@@ -71,16 +72,24 @@ class Package:
 
     def build(self) -> None:
         """Build and test all models."""
-        self.output = self._dbt("build")
+        done = self._dbt("build")
+        assert not done.returncode, done.stdout + done.stderr
+        self.output = done.stdout
 
-    def _dbt(self, *command: str, **variables: Any) -> str:
-        """Run a command of dbt, and return what it printed.
+    def freshness(self) -> dict[str, str]:
+        """Return how fresh dbt finds each source."""
+        self._dbt("source", "freshness")
+        found = json.loads((self.loader.folder / "target" / "sources.json").read_text("utf-8"))
+        return {it["unique_id"].rpartition(".")[2]: it["status"] for it in found["results"]}
 
-        Raises:
-            AssertionError: If it fails; with what it printed.
-        """
+    def _dbt(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of dbt."""
         folder = self.loader.folder
-        values = {"callcap_schema": self.source, "callcap_timezone": TIMEZONE, **variables}
+        values = {
+            "callcap_schema": self.source,
+            "callcap_timezone": TIMEZONE,
+            "callcap_loaded_at": self.loaded_at,
+        }
         whole: list[str | Path] = [
             dbt_environment().command("dbt"),
             *command,
@@ -89,7 +98,7 @@ class Package:
             *("--target-path", folder / "target", "--log-path", folder / "logs"),
             *("--vars", json.dumps(values)),
         ]
-        done = subprocess.run(
+        return subprocess.run(
             whole,
             cwd=folder,
             env=self.variables,
@@ -97,8 +106,6 @@ class Package:
             text=True,
             check=False,
         )
-        assert not done.returncode, done.stdout + done.stderr
-        return done.stdout
 
     def query(self, query: str) -> list[Row]:
         """Return what a query over the package's models finds."""

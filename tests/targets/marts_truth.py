@@ -25,6 +25,8 @@ OUTCOMES = {
     "In Progress": "in progress",
     "Text": None,
 }
+DAILY = ("local_day", "campaign_id", "location_id", "csr_id")
+"""By what callcap__daily is grouped."""
 
 
 def comparable(row: Row) -> Row:
@@ -141,11 +143,10 @@ def _compare_with_others(rows: list[Row]) -> None:
 def daily_rows(rows: Iterable[Row]) -> dict[tuple[Any, ...], Row]:
     """Return the rows of callcap__daily by what they are grouped by."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    keys = ("local_day", "campaign_id", "location_id", "csr_id")
     for row in rows:
-        groups[tuple(row[key] for key in keys)].append(row)
+        groups[tuple(row[key] for key in DAILY)].append(row)
     return {
-        tuple(_comparable(part) for part in key): dict(zip(keys, key, strict=True))
+        tuple(_comparable(part) for part in key): dict(zip(DAILY, key, strict=True))
         | {
             name: next((row[name] for row in group if row[name] is not None), None)
             for name in (

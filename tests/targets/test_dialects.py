@@ -13,9 +13,9 @@ from support.written_dbt import COLUMNS
 from tap_callcap.records.schema import load_schema
 from tap_callcap.sandbox import CallBook, Callcap, Sandbox
 from targets.databases import EMULATED, BigQuery, Snowflake
-from targets.dbt_package import NOW, PACKAGE, TIMEZONE
+from targets.dbt_package import NOW, PACKAGE, TIMEZONE, every_stream
 from targets.environments import environment, pip_url
-from targets.marts_truth import by, call_rows, expected
+from targets.marts_truth import DAILY, by, call_rows, caller_rows, daily_rows, expected
 from targets.pipes import load
 from targets.truth import flattened, kind_of
 
@@ -102,7 +102,7 @@ def test_snowflake_builds_every_model(tmp_path: Path, all_calls: list[Call]) -> 
     """On fakesnow, over what the real target loaded, the marts have Python's figures."""
     loader = Snowflake(tmp_path, None)
     with Sandbox(Callcap(CallBook(all_calls), clock=lambda: NOW)) as sandbox:
-        load(loader, sandbox.url, tap={}, target={})
+        load(loader, sandbox.url, tap={}, target={}, catalog=every_stream())
     home = environment(
         "dbt-snowflake",
         (DBT_CORE, "dbt-snowflake==1.11.6", "fakesnow==0.12.1", "snowflake-connector-python<5"),
@@ -112,5 +112,13 @@ def test_snowflake_builds_every_model(tmp_path: Path, all_calls: list[Call]) -> 
         *(str(tmp_path / "database"), "build", "--target", "snowflake", "--threads", "1"),
     )
     rows = call_rows(all_calls)
-    found = by(loader.query("select * from analytics.callcap__calls"), "call_id")
-    assert found == expected(rows)
+    for model, keys, wanted in (
+        ("callcap__calls", ("call_id",), rows),
+        ("callcap__daily", DAILY, daily_rows(rows.values())),
+        ("callcap__callers", ("caller_id",), caller_rows(rows.values())),
+    ):
+        found = by(loader.query(f"select * from analytics.{model}"), *keys)  # noqa: S608 - ours
+        assert found == expected(wanted), model
+    counted = loader.query("select * from analytics.callcap__completeness")
+    assert {row["status"] for row in counted} == {"complete"}
+    assert len(counted) == 30

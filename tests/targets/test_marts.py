@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import pytest
 from support.written_dbt import COLUMNS
 from tap_callcap.sandbox.accounts import csrs_answer
 from tap_callcap.sandbox.call import at
-from targets.marts_truth import by, call_rows, caller_rows, comparable, daily_rows, expected
+from targets.dbt_package import NOW
+from targets.marts_truth import DAILY, by, call_rows, caller_rows, comparable, daily_rows, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +48,7 @@ def test_a_call_has_what_analysts_ask_for(package: Package, loaded: list[Call]) 
 
 def test_days_are_summed(package: Package, loaded: list[Call]) -> None:
     """callcap__daily."""
-    found = by(package.rows("callcap__daily"), "local_day", "campaign_id", "location_id", "csr_id")
+    found = by(package.rows("callcap__daily"), *DAILY)
 
     assert found == expected(daily_rows(call_rows(loaded).values()))
 
@@ -58,20 +60,41 @@ def test_callers_have_a_history(package: Package, loaded: list[Call]) -> None:
     assert by(package.rows("callcap__callers"), "caller_id") == rows
 
 
-def test_losses_and_deletions_show(package: Package, lost: list[Call], deleted: Call) -> None:
+def test_losses_and_deletions_show(
+    package: Package, all_calls: list[Call], loaded: list[Call], lost: list[Call], deleted: Call
+) -> None:
     """callcap__completeness has the days of the lost calls and of the deleted one, no others."""
-    wanted: dict[str, int] = {deleted["start_datetime"].date().isoformat(): 1}
-    for call in lost:
-        day = call["start_datetime"].date().isoformat()
-        wanted[day] = wanted.get(day, 0) - 1
-    rows = package.rows("callcap__completeness")
+    in_callcap = calls_by_day(it for it in all_calls if it["call_id"] != deleted["call_id"])
+    in_warehouse = calls_by_day(loaded)
+    differences = calls_by_day([deleted])
+    differences.subtract(calls_by_day(lost))
+    found = by(package.rows("callcap__completeness"), "day")
 
-    assert len(rows) == 40
-    assert {row["day"]: row["difference"] for row in rows if row["difference"]} == wanted
-    assert sum(wanted.values()) == 1 - 10
-    for row in rows:
-        status = {0: "complete", 1: "extra"}.get(row["difference"], "missing")
-        assert row["status"] == status
+    # NOW is midnight, but the tap reads only up to shortly before.
+    assert found.keys() == {
+        (NOW - timedelta(days=days)).date().isoformat() for days in range(2, 42)
+    }
+    assert {day: row["difference"] for day, row in found.items() if row["difference"]} == (
+        differences
+    )
+    assert sum(differences.values()) == 1 - 10
+    for day, row in found.items():
+        assert row["callcap_calls"] == in_callcap[day]
+        assert row["warehouse_calls"] == in_warehouse[day]
+        assert row["status"] == {0: "complete", 1: "extra"}.get(row["difference"], "missing")
+        assert row["timezone"] == "UTC"
+
+
+def calls_by_day(calls: Iterable[Call]) -> Counter[str]:
+    """Return how many calls began on each day in UTC."""
+    return Counter(it["start_datetime"].date().isoformat() for it in calls if it["start_datetime"])
+
+
+def test_freshness_is_of_calls_and_of_loads(package: Package) -> None:
+    """The newest call was modified long ago, but the target loaded it just now, if it says so."""
+    loads = {"loaded_calls": "pass"} if package.loaded_at else {}
+
+    assert package.freshness() == {"calls": "error"} | loads
 
 
 def test_every_property_is_a_typed_column(package: Package, records: dict[str, Row]) -> None:

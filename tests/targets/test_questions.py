@@ -24,6 +24,7 @@ QUERIES = dict(re.findall(r"^(\S[^?\n]*\?).*?```sql\n(.*?)```", SECTION, re.DOTA
 
 Answer = list[tuple[Any, ...]]
 Rows = list["Row"]
+OVER = {"answered", "missed", "other"}
 
 
 def grouped(rows: Rows, *names: str) -> dict[tuple[Any, ...], Rows]:
@@ -63,10 +64,15 @@ def costs(rows: Rows) -> Answer:
 
 
 def bookings(rows: Rows) -> Answer:
-    """Return call taker, calls and appointments."""
+    """Return call taker, calls, texts and appointments."""
     known = [row for row in rows if row["csr_id"]]
     return [
-        (key[1], len(them), count(them, "is_booked"))
+        (
+            key[1],
+            sum(row["outcome"] not in {None, "blocked", "in progress"} for row in them),
+            count(them, "kind", "text"),
+            count(them, "is_booked"),
+        )
         for key, them in grouped(known, "csr_id", "csr_name").items()
     ]
 
@@ -82,7 +88,7 @@ def returns(rows: Rows) -> Answer:
 
 def feelings(rows: Rows) -> Answer:
     """Return location, sentiment, calls and frustrated ones."""
-    judged = [row for row in rows if row["sentiment"]]
+    judged = [row for row in rows if row["sentiment"] and row["outcome"] in OVER]
     return [
         (*key, len(them), count(them, "sentiment_frustrated"))
         for key, them in grouped(judged, "location_name", "sentiment").items()
@@ -91,7 +97,7 @@ def feelings(rows: Rows) -> Answer:
 
 def revenues(rows: Rows) -> Answer:
     """Return medium, calls, revenue and revenue a call."""
-    over = [row for row in rows if row["outcome"] in {"answered", "missed", "other"}]
+    over = [row for row in rows if row["outcome"] in OVER]
     answer: Answer = []
     for (medium,), them in grouped(
         [{**row, "campaign_medium": row["campaign_medium"] or None} for row in over],

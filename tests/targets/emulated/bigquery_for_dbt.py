@@ -17,6 +17,7 @@ from dbt.adapters.bigquery import BigQueryAdapter, BigQueryColumn, BigQueryRelat
 from dbt.cli.main import dbtRunner
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import SchemaField
+from sqlglot.optimizer.qualify import qualify
 
 TABLES = {
     table: [SchemaField.from_api_repr(field) for field in fields]
@@ -54,5 +55,7 @@ if __name__ == "__main__":
     columns = {}
     for file in compiled:
         (tree,) = sqlglot.parse(file.read_text("utf-8"), dialect="bigquery")
+        if tree.is_star:
+            tree = qualify(tree, validate_qualify_columns=False)
         columns[file.stem] = tree.named_selects
     Path(sys.argv[2], "columns.json").write_text(json.dumps(columns), encoding="utf-8")

@@ -160,6 +160,7 @@ def execute(
 
 
 FakeSnowflakeCursor.execute = execute
+TargetSnowflake.max_parallelism = 1  # fakesnow has one connection for all streams
 
 
 def main() -> None:
