@@ -165,8 +165,9 @@ class ZoneProof:
                 logger.warning("%s. This run relies on the setting timezone", line)
                 return
             msg = (
-                f"{line}, so that its times cannot be read. Set timezone to the one in which "
-                "Callcap shows the calls of this login (Etc/UTC if that is UTC)"
+                f"{line}, so that its times cannot be read. Run again; if it fails again, set "
+                "timezone to the one in which Callcap shows the calls of this login (Etc/UTC if "
+                "that is UTC)"
             )
             raise FatalAPIError(msg)
         mended = next((name for name in ZONES if self._is_mended_by(zone_of(name), call)), None)

@@ -163,7 +163,10 @@ class History:
             self.config |= {"accepted_gaps": [*gaps, gap.group(1)]}
         if zone := ZONE.search(failure):
             self.config |= {"timezone": zone.group(1)}
-        elif "Set timezone to the" in failure:  # in which Callcap filters, or shows the calls
+        elif "Set timezone to the zone that Callcap filters in" in failure or (
+            "set timezone to the one in which Callcap shows" in failure
+            and self.failures.count(failure) > 1
+        ):
             self.config |= {"timezone": self.switches.filter_timezone or "Etc/UTC"}
 
     def shown_at(self, call: Mapping[str, Any]) -> datetime:

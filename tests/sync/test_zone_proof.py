@@ -141,7 +141,7 @@ def test_a_server_that_ignores_the_zone_needs_the_setting(
     """Nothing in its answers tells the zone: the user must; then the run relies on it."""
     callcap = callcap_with()
     shows_always(callcap, "US/Central", filters=True)
-    with pytest.raises(FatalAPIError, match="Set timezone to the one in which Callcap shows"):
+    with pytest.raises(FatalAPIError, match="set timezone to the one in which Callcap shows"):
         run_tap(callcap)
     assert run_tap(callcap, timezone="US/Central").ids == callcap.book.ids
     assert len(warnings(caplog)) == 1
