@@ -58,10 +58,12 @@ class ExtraFields:
 
     Args:
         warn: Logs each such field once, by its name, never by its value.
+        is_kept: Whether records have `_extra`.
     """
 
-    def __init__(self, warn: Warn) -> None:
+    def __init__(self, warn: Warn, *, is_kept: bool = True) -> None:
         self._warn = warn
+        self.fate = "kept in _extra" if is_kept else "lost, because _extra is not selected"
         self._warned: set[str] = set()
         self._names: set[str] = set()
         self._values: dict[str, JSON] = {}
@@ -78,7 +80,7 @@ class ExtraFields:
         """
         self._keep(prefix + name, value)
         is_shown = not prefix and _FIELD_NAME.fullmatch(name)
-        line = "unknown; kept in _extra"
+        line = f"unknown; {self.fate}"
         if is_shown and name not in self._names:
             if len(self._names) == _MOST_NAMES:
                 name, line = "?", f"{line}; only the first {_MOST_NAMES} names are shown"
@@ -91,7 +93,7 @@ class ExtraFields:
         if has_hidden_parts(shape):
             self.warn_once(path, f"{why}; left out, since parts of it are hashed or not selected")
         else:
-            self.add(path, value, f"{why}; kept in _extra")
+            self.add(path, value, f"{why}; {self.fate}")
 
     def warn_once(self, path: str, what: str) -> None:
         """Log `what` about the field at `path`, once however many calls have it."""
@@ -145,7 +147,7 @@ class Shaper:
         self._has_version = has_version(shape)
         self._decode_struct = struct_decoder(shape, has_extra=self._has_extra).decode
         self._convert = _object(shape)
-        self._extra = ExtraFields(warn)
+        self._extra = ExtraFields(warn, is_kept=self._has_extra)
         self._as_dict = as_dict
 
     def decode(self, call: Call) -> tuple[Version, Call]:
@@ -289,7 +291,7 @@ def _leaf(coerce: Coerce) -> Converter:
         except ZeroDateError:
             extra.warn_once(path, "the date 0000-00-00 is read as null")
         except UnreadableError as error:
-            extra.add(path, value, f"{error}; kept in _extra")
+            extra.add(path, value, f"{error}; {extra.fate}")
         return None
 
     return convert

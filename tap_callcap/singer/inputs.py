@@ -31,9 +31,18 @@ if TYPE_CHECKING:
     from tap_callcap.singer.stream import CallcapStream
 
 _T = TypeVar("_T")
+OTHER_METADATA = frozenset({"valid-replication-keys", "view-key-properties"})
+"""Metadata of other taps, whose names are much like those that are followed."""
 MOST_LEVELS = 100  # of nesting; the SDK's recursive code takes some hundreds
 Method = Literal["INCREMENTAL", "FULL_TABLE"]
 Kind = Literal["array", "boolean", "integer", "null", "number", "object", "string"]
+
+
+def _check_not_deselected(part: _Property | _CatalogEntry) -> None:
+    """Refuse what was deselected as in old catalogs: it would be read."""
+    if part.selected is False:
+        msg = "It has `selected` outside metadata"
+        raise ValueError(msg)
 
 
 class _Property(Struct):
@@ -46,8 +55,10 @@ class _Property(Struct):
     properties: dict[str, _Property] | UnsetType = UNSET
     items: _Property | UnsetType = UNSET
     format: str | None = None
+    selected: bool | None = None
 
     def __post_init__(self) -> None:
+        _check_not_deselected(self)
         kinds = {self.type} if isinstance(self.type, str) else set(self.type)
         if not kinds - {"null"}:
             msg = "It has no type besides `null`"
@@ -88,6 +99,10 @@ class _CatalogEntry(Struct):
     replication_key: str | None = None
     replication_method: Method | None = None
     metadata: list[_MetadataEntry] = []
+    selected: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_not_deselected(self)
 
 
 class _Catalog(Struct):
@@ -170,6 +185,7 @@ def check_catalog(value: Mapping[str, Any], streams: Sequence[str]) -> None:
             msg = f"The catalog has the stream {name!r} twice: remove one"
             raise ConfigurationError(msg)
         seen.add(name)
+        _check_metadata_names(name, value["streams"][len(seen) - 1].get("metadata", ()))
         if name not in streams:
             near = get_close_matches(name, streams, n=1)
             hint = f"did you mean {near[0]}?" if near else f"this tap has {', '.join(streams)}"
@@ -178,6 +194,23 @@ def check_catalog(value: Mapping[str, Any], streams: Sequence[str]) -> None:
         if entry.stream not in {None, "", name}:  # the SDK would not find it by another name
             msg = f"The catalog gives the stream {name} another name: use stream_maps for that"
             raise ConfigurationError(msg)
+
+
+def _check_metadata_names(stream: str, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Check that no name in metadata is a misspelt one: what it was to deselect would be read.
+
+    Raises:
+        ConfigurationError: If one is.
+    """
+    known = {field.encode_name for field in msgspec.structs.fields(_Metadata)}
+    for entry in entries:
+        for name in entry["metadata"].keys() - known - OTHER_METADATA:
+            if near := get_close_matches(name.lower(), known, n=1, cutoff=0.8):
+                msg = (
+                    f"The catalog's metadata of {stream} at {entry['breadcrumb']} has {name!r}: "
+                    f"did you mean {near[0]}?"
+                )
+                raise ConfigurationError(msg)
 
 
 def apply_selection(streams: Iterable[CallcapStream], catalog: Catalog) -> None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import ConfigurationError
-from singer_sdk.mapper import NULL_STRING, CustomStreamMap
+from singer_sdk.mapper import NULL_STRING, CustomStreamMap, RemoveRecordTransform
 
 from tap_callcap.singer.selection import selected_part
 
@@ -39,6 +39,7 @@ def check_stream_maps(maps: Mapping[str, Any], streams: Sequence[CallcapStream])
     """
     parts = {key: part if isinstance(part, dict) else {} for key, part in maps.items()}
     for key, options in parts.items():  # all of them first: the SDK would not say where
+        _check_alias(key, options)
         for name, expression in options.items():
             if name not in OPTIONS or name == FILTER:
                 _check_syntax(f"{key}.{name}", expression)
@@ -54,6 +55,37 @@ def check_stream_maps(maps: Mapping[str, Any], streams: Sequence[CallcapStream])
             if problem := _problem(name, expression, found):
                 msg = f"Setting stream_maps.{key}.{name} {problem}"
                 raise ConfigurationError(msg)
+    _check_names_written(streams)
+
+
+def _check_alias(key: str, options: Mapping[str, Any]) -> None:
+    """Check that the `__alias__` in the map `key` can be the name of a stream."""
+    if "__alias__" not in options:
+        return
+    if "__source__" in options:  # the SDK would make it a property
+        wrong = f"has no effect beside __source__: rename {key}"
+    elif not options["__alias__"]:
+        wrong = "must not be empty"
+    else:
+        return
+    msg = f"Setting stream_maps.{key}.__alias__ {wrong}"
+    raise ConfigurationError(msg)
+
+
+def _check_names_written(streams: Sequence[CallcapStream]) -> None:
+    """Check that no two streams are written under one name: a target would mix their records."""
+    names: set[str] = set()
+    for stream in streams:
+        for each in stream.stream_maps if stream.selected else ():
+            if isinstance(each, RemoveRecordTransform):
+                continue
+            if each.stream_alias in names:
+                msg = (
+                    f"Setting stream_maps writes two streams as {each.stream_alias}: give each a "
+                    "name of its own"
+                )
+                raise ConfigurationError(msg)
+            names.add(each.stream_alias)
 
 
 def _check_syntax(place: str, expression: object) -> None:
@@ -104,7 +136,17 @@ def _unknown_names(name: str, expression: str, stream: CallcapStream) -> list[st
     known |= ({"self"} if name in selected else set()) | ({"fake"} if custom.fake else set())
     names = [node for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.Name)]
     known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
-    return [node.id for node in names if node.id not in known]
+    options = custom.map_config or {}
+    unset = [
+        f"config[{node.slice.value!r}]"
+        for node in ast.walk(ast.parse(expression))
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "config"
+        and isinstance(node.slice, ast.Constant)
+        and node.slice.value not in options
+    ]
+    return [node.id for node in names if node.id not in known] + unset
 
 
 def _near(name: str, known: Collection[str]) -> str:

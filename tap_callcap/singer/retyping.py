@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import ConfigurationError
 
+from tap_callcap.records.shapes import EXTRA
+
 if TYPE_CHECKING:
     from tap_callcap.records.schema import JSONSchema
 
@@ -35,15 +37,20 @@ def with_possible_types(
     asked, own = _kind(schema), _kind(known)
     is_instant = known.get("format") == "date-time"
     is_json = known.get("contentMediaType") == "application/json"
-    is_possible = asked in {own, "string"} or (asked in SCALARS and own in SCALARS)
+    is_possible = asked in {own, "string"} or {asked, own} <= SCALARS
+    if is_json:
+        is_possible = asked == "string" or not name.endswith(f".{EXTRA}")
     if is_key and not is_instant:
         asked = "date-time" if schema.get("format") == "date-time" else asked
         is_possible = asked in {own, "string"}
-    if (is_instant and asked != "string") or not (is_possible or is_json):
+    if (is_instant and asked != "string") or not is_possible:
         possible = " or ".join(dict.fromkeys((own, "string")))
         msg = f"The catalog gives {name} the type {asked}, which it cannot have: {possible}"
         raise ConfigurationError(msg)
     schema = dict(schema)
+    if not is_key and "null" in known["type"] and "null" not in schema["type"]:
+        kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+        schema["type"] = [*kinds, "null"]  # which values may be, whatever the catalog says
     if is_instant and schema.get("format") not in {None, "date-time"}:
         warnings.append(f"{name} comes as a date-time, not in the catalog's {schema['format']}")
         schema["format"] = "date-time"

@@ -82,7 +82,7 @@ class Selection:
         self.metadata = MetadataMapping({(): given.get((), StreamMetadata())})
         for crumb, part in _fields(schema):
             if crumb[-1] in always:
-                self._set(crumb, part, is_selected=True)
+                self._set(crumb, part, is_selected=True, is_key=True)
             elif crumb[-1] not in by_name:
                 self._select(crumb, part, is_default=True)
             elif self._is_named(crumb, part):
@@ -127,11 +127,13 @@ class Selection:
         )
         return self._set(crumb, schema, is_selected=is_whole)
 
-    def _set(self, crumb: Breadcrumb, schema: JSONSchema, *, is_selected: bool) -> bool:
+    def _set(
+        self, crumb: Breadcrumb, schema: JSONSchema, *, is_selected: bool, is_key: bool = False
+    ) -> bool:
         """Decide the same for a property and all below it, but for what is unsupported."""
         for each in (crumb, *_all_below(schema, crumb)):
             is_supported = self._given.get(each, Metadata()).inclusion != _UNSUPPORTED
-            self.metadata[each] = Metadata(selected=is_selected and is_supported)
+            self.metadata[each] = Metadata(selected=is_selected and (is_supported or is_key))
         return is_selected
 
     def _wish(self, crumb: Breadcrumb) -> bool | None:

@@ -82,7 +82,7 @@ def _value_problems(config: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(storage.get("params", {}), dict):
         yield ".storage.params must be an object"
     root = storage.get("root")
-    if not root or not isinstance(root, str):
+    if not isinstance(root, str) or not root.strip() or root.startswith("~"):
         yield ".storage.root must be a folder, such as file:///data/batches"
 
 

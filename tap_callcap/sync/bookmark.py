@@ -43,8 +43,14 @@ class Bookmark:
         """The end of the last complete window of an earlier run, in aware UTC.
 
         Raises:
-            FatalAPIError: If the state holds something else than an instant.
+            FatalAPIError: If the state holds something else than an instant, or of another key.
         """
+        if self._state.get("replication_key") not in (None, self._replication_key):  # noqa: PLR6201 - a list, say, has no hash
+            msg = (
+                f"The state's bookmark of calls is not one of {self._replication_key}: it belongs "
+                "to another tap; run once without state"
+            )
+            raise FatalAPIError(msg)
         return None if self.text is None else _instant_in_state(self.text)
 
     @property

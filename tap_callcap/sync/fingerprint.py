@@ -104,14 +104,14 @@ class Asked:
                 f"start_date has no effect: the state says that calls modified before {bookmark} "
                 f"were read; {RE_READ}"
             )
-        if before is None:
-            return lines
-        if bookmark < start != before.start_date:
+        if bookmark < start != (before and before.start_date):
             lines.append(
                 f"start_date {start} is later than the bookmark: calls modified from {bookmark} "
                 "until then are not read; to have them, set start_date back before this run's "
                 "state is used again"
             )
+        if before is None:
+            return lines
         if sections := sections_of(self.detail) - sections_of(before.detail):
             lines.append(
                 f"Calls modified before {bookmark} were read without "

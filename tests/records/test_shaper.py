@@ -7,7 +7,7 @@ from copy import deepcopy
 from decimal import Decimal
 from itertools import product
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -204,6 +204,15 @@ def test_an_unreadable_value_is_kept_in_extra(
         "Field rings: not an integer of 64 bits; kept in _extra",
         "Field revenue: a number too large for a double; kept in _extra",
     ]
+
+
+def test_what_has_no_place_is_lost_without_extra(told: list[str]) -> None:
+    """Whoever deselects `_extra` hears what that costs."""
+    shape = Shaper(SCHEMA, CENTRAL, told.append, is_selected=lambda each: each[-1] != "_extra")
+    record: dict[str, Any] = shape({**LEAST, "duration": "12:30", "tier": "gold"})
+    assert "_extra" not in record
+    lost = "lost, because _extra is not selected"
+    assert told == [f"Field tier: unknown; {lost}", f"Field duration: not an integer; {lost}"]
 
 
 def test_unknown_fields_are_kept_in_extra_wherever_they_are(

@@ -298,6 +298,8 @@ CONFIGS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "params": (lambda path: config_of(path, storage__params=[]), ".storage.params must be "),
     "no root": (lambda path: config_of(path, storage__root=None), ".storage.root must be a folder"),
+    "blank root": (lambda path: config_of(path, storage__root=" "), ".storage.root must be a "),
+    "home": (lambda path: config_of(path, storage__root="~/calls"), ".storage.root must be a fol"),
     "host": (
         lambda path: config_of(path, storage__root="file://data/calls"),
         ".storage.root must have three slashes after file:",

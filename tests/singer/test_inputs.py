@@ -160,6 +160,26 @@ CATALOGS: dict[str, tuple[Any, str]] = {
         changed(schema={"type": "object"}),
         f"{SCHEMA_AT} (Object missing required field `properties`)",
     ),
+    "deselected in its entry": (
+        changed(selected=False),
+        f"{WRONG_AT} {ENTRY_AT} (It has `selected` outside metadata): {ANEW}",
+    ),
+    "deselected in its schema": (
+        changed(schema=ENTRY["schema"] | {"selected": False}),
+        f"{SCHEMA_AT} (It has `selected` outside metadata)",
+    ),
+    "property deselected in its schema": (
+        with_property("dtmf", {"type": "string", "selected": False}),
+        f"{PROPERTY_AT} (It has `selected` outside metadata)",
+    ),
+    "metadata misspelt": (
+        changed(metadata=[{"breadcrumb": ["properties", "dtmf"], "metadata": {"Selcted": 1}}]),
+        "metadata of calls at ['properties', 'dtmf'] has 'Selcted': did you mean selected?",
+    ),
+    "metadata with underscores": (
+        changed(metadata=[{"breadcrumb": [], "metadata": {"selected_by_default": False}}]),
+        "has 'selected_by_default': did you mean selected-by-default?",
+    ),
     "keys a text": (changed(key_properties="c4n4ry"), f"{ENTRY_AT}.key_properties (Expected `arr"),
     "method unknown": (changed(replication_method="c4n4ry"), "replication_method (Unknown value)"),
     "metadata null": (changed(metadata=[None]), f"{ENTRY_AT}.metadata[0] (Expected `object`, got"),
@@ -244,10 +264,23 @@ def test_a_wrong_catalog_is_refused(catalog: dict[str, Any], line: str) -> None:
         changed(key_properties=["call_id", "last_modified"]),
         changed(replication_method="FULL_TABLE", replication_key=None, metadata=[]),
         changed(stream=None),
+        changed(selected=True),
+        changed(
+            metadata=[{"breadcrumb": [], "metadata": {"selected": True, "view-key-properties": []}}]
+        ),
         with_property("dtmf", None),
         with_property("dtmf", {"type": ["integer", "null"]}),
     ],
-    ids=["as discovered", "a wider key", "full table", "unnamed", "narrowed", "retyped"],
+    ids=[
+        "as discovered",
+        "a wider key",
+        "full table",
+        "unnamed",
+        "selected",
+        "metadata",
+        "narrowed",
+        "retyped",
+    ],
 )
 def test_a_catalog_may_be_narrowed_and_retyped(catalog: dict[str, Any]) -> None:
     """What a person or Meltano may do with a catalog is their choice."""

@@ -56,6 +56,12 @@ def mapped(maps: dict[str, Any], **options: Any) -> Run:
         ),
         ({"calls": {"who": "sha1(notes)"}}, "stream_maps.calls.who uses sha1, which does not ex"),
         ({"calls": {"__filter__": "durration > 5"}}, "calls.__filter__ uses durration, which do"),
+        ({"calls": {"who": "config['salt']"}}, "calls.who uses config['salt'], which does not exi"),
+        ({"calls": {"__alias__": ""}}, "stream_maps.calls.__alias__ must not be empty"),
+        (
+            {"talks": {"__source__": "calls", "__alias__": "x"}},
+            "stream_maps.talks.__alias__ has no effect beside __source__: rename talks",
+        ),
         ({"calls": {"__fliter__": "duration"}}, "is no option of stream maps: did you mean __filt"),
         ({"calls": {"who": "notes"}}, "uses notes, which is not selected"),
         ({"calls": {"who": "call_id", "x": "1 +"}}, "Setting stream_maps.calls.x is no expression"),
@@ -101,6 +107,31 @@ def test_names_that_fit_are_taken(maps: dict[str, Any]) -> None:
     """Properties, functions, and what the SDK adds; new properties too."""
     run = mapped(maps, catalog=discovered(notes=False), stream_map_config={"a": "c"})
     assert {line["type"] for line in run.messages} >= {"STATE"}
+
+
+@pytest.mark.parametrize(
+    ("maps", "name"),
+    [
+        ({"calls": {"__alias__": "csrs"}}, "csrs"),
+        ({"*": {"__alias__": "talks"}}, "talks"),
+        ({"csrs": {"__source__": "calls"}}, "csrs"),
+        ({"talks": {"__source__": "*"}}, "talks"),
+    ],
+    ids=json.dumps,
+)
+def test_two_streams_under_one_name_are_refused(maps: dict[str, Any], name: str) -> None:
+    """A target would load the calls by the key and into the table of another stream."""
+    account = callcap()
+    line = f"stream_maps writes two streams as {name}: give each a name of its own"
+    with pytest.raises(ConfigurationError, match=line):
+        run_tap(account, stream_maps=maps, catalog=catalog_of("calls", "csrs"))
+    assert account.requests == []
+
+
+def test_the_name_of_a_removed_stream_is_free() -> None:
+    """Nothing else is written under it."""
+    maps = {"calls": {"__alias__": "csrs"}, "csrs": None}
+    assert mapped(maps, catalog=catalog_of("calls", "csrs")).records_of("csrs")
 
 
 def test_a_map_of_every_stream_works_where_some_are_not_selected() -> None:

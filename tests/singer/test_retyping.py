@@ -88,6 +88,8 @@ def test_other_values_can_be_text() -> None:
         ("caller", "integer"),
         ("summaries", "object"),
         ("caller.zip", "object"),
+        ("_extra", "integer"),
+        ("_extra", "object"),
     ],
 )
 def test_an_impossible_type_is_one_line(path: str, kind: str) -> None:
@@ -134,3 +136,21 @@ def test_a_key_keeps_its_values(schema: dict[str, Any], kind: str) -> None:
     with pytest.raises(ConfigurationError, match=line):
         run_tap(account, catalog=retyped({"call_id": schema}))
     assert account.requests == []
+
+
+def test_a_value_may_be_null_whatever_the_catalog_says() -> None:
+    """A target that checks records would refuse the nulls; a key has none."""
+    schemas = {
+        "notes": {"type": "string"},
+        "dtmf": {"type": ["integer"]},
+        "call_id": {"type": "string"},
+    }
+    schemas["caller"] = {"type": "object", "properties": {"zip": {"type": "string"}}}
+    properties = run_tap(callcap(), catalog=retyped(schemas)).schema["properties"]
+    assert {name: properties[name]["type"] for name in schemas} == {
+        "notes": ["string", "null"],
+        "dtmf": ["integer", "null"],
+        "call_id": "string",
+        "caller": ["object", "null"],
+    }
+    assert properties["caller"]["properties"]["zip"]["type"] == ["string", "null"]

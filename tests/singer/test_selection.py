@@ -231,9 +231,10 @@ def test_fields_of_objects_in_arrays_can_be_deselected() -> None:
     assert reading.call["summaries"]
 
 
-def test_keys_are_always_selected() -> None:
+@pytest.mark.parametrize("metadata", [{"selected": False}, {"inclusion": "unsupported"}], ids=str)
+def test_keys_are_always_selected(metadata: dict[str, Any]) -> None:
     """Without them no target could load the calls, and no run could go on."""
-    reading = Reading(edited({name: {"selected": False} for name in KEYS}))
+    reading = Reading(edited(dict.fromkeys(KEYS, metadata)))
     assert reading.schemas["calls"].keys() >= KEYS
 
 

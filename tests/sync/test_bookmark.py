@@ -45,6 +45,14 @@ def test_a_move_writes_the_whole_state_of_the_stream() -> None:
     assert bookmark.fingerprint == ASKED
 
 
+@pytest.mark.parametrize("key", ["start_datetime", ["last_modified"]], ids=str)
+def test_a_bookmark_of_another_property_is_refused(key: object) -> None:
+    """Calls that were modified after it, but began before, would never be read."""
+    state = {"replication_key": key, "replication_key_value": "2026-03-03T12:00:00Z"}
+    with pytest.raises(FatalAPIError, match="is not one of last_modified: it belongs to another"):
+        _ = Bookmark(state, "last_modified").instant
+
+
 def test_only_a_later_instant_is_a_step_forward() -> None:
     """The bookmark stands where it is for the same instant, and for an earlier one."""
     bookmark = bookmark_at("2026-03-03T12:00:00Z")

@@ -92,6 +92,16 @@ def test_a_start_moved_past_the_bookmark_is_warned_of(
     assert warnings(caplog) == []
 
 
+def test_a_start_past_a_bookmark_alone_is_warned_of(
+    callcap: Callcap, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A state that does not say what was asked for has a gap all the same."""
+    bookmark = {"replication_key": "last_modified", "replication_key_value": "2026-03-01T00:00:00Z"}
+    run_tap(callcap, state={"bookmarks": {"calls": bookmark}}, start_date="2026-03-02T00:00:00Z")
+    (line,) = warnings(caplog)
+    assert "start_date 2026-03-02T00:00:00Z is later than the bookmark" in line
+
+
 def test_asking_for_less_is_quiet(callcap: Callcap, caplog: pytest.LogCaptureFixture) -> None:
     """What is deselected later is no loss."""
     state = run_tap(callcap).state
