@@ -65,7 +65,6 @@ class Tally:
 
 def lived(kind: str, seed: int) -> Tally:
     """One history, read by the tap or by the textbook's reader."""
-    logging.disable(logging.CRITICAL)
     history = _history(kind, seed)
     reader = read_forward if kind == TEXTBOOK else read_with_tap
     outcomes, least, read = [], 0, 0
@@ -94,7 +93,6 @@ def _history(kind: str, seed: int) -> History:
 
 def swapped(seed: int, page_size: int, lag: int) -> int:
     """One call leaves and one enters between any two pages of the newest minutes: calls lost."""
-    logging.disable(logging.CRITICAL)
     config = {"page_size": page_size, "lag_minutes": lag, "lookback_minutes": 0}
     history = History(seed=seed, calls=3 * page_size + 2, config=config, kills=False)
     history.edits_per_request = 0
@@ -130,7 +128,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     wish = parser.parse_args()
     began = time.monotonic()
-    with Pool(os.cpu_count()) as pool:
+    with Pool(os.cpu_count(), logging.disable) as pool:
         tallies = {
             ALONE: tallied(pool, ALONE, range(wish.histories * 3 // 10)),
             SIDE_BY_SIDE: tallied(pool, SIDE_BY_SIDE, range(wish.histories // 10)),

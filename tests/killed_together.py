@@ -43,7 +43,6 @@ OTHERS = 200
 
 def lived(name: str, histories: int, minutes: float) -> Found:
     """Live through histories with one target, as many as there is time for."""
-    logging.disable(logging.CRITICAL)
     (kind,) = (each for each in LOADERS if each.name == name)
     until = time.monotonic() + 60 * minutes
     found = Found()
@@ -74,7 +73,7 @@ def main() -> int:
     wish = parser.parse_args()
     names = wish.target or [kind.name for kind in LOADERS]
     jobs = [(name, wish.histories or HISTORIES.get(name, OTHERS), wish.minutes) for name in names]
-    with Pool(wish.workers, maxtasksperchild=1) as pool:
+    with Pool(wish.workers, logging.disable, maxtasksperchild=1) as pool:
         finds = pool.starmap(lived, jobs, chunksize=1)
     lines = list(report())
     sys.stdout.write("\n".join(lines) + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import subprocess
 import sys
@@ -62,7 +61,6 @@ class Kill:
 
 def killed(number: int, seed: int, way: str) -> Kill:  # noqa: PLR0914 - a play in three acts
     """End the command, which writes by RECORD or BATCH, at a random moment, and read on."""
-    logging.disable(logging.CRITICAL)
     rng = Random(f"{number} {seed}")
     start = BEGINNING - timedelta(days=60)
     book = CallBook(made_up_calls(300, seed=7, start=start, end=BEGINNING))
