@@ -102,7 +102,9 @@ class _CatalogEntry(Struct):
     selected: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_not_deselected(self)
+        roots = [part.metadata for part in self.metadata if not part.breadcrumb]
+        if not any(root.selected is False for root in roots):  # Meltano writes it in both
+            _check_not_deselected(self)
 
 
 class _Catalog(Struct):

@@ -257,6 +257,12 @@ def test_a_wrong_catalog_is_refused(catalog: dict[str, Any], line: str) -> None:
     assert "c4n4ry" not in told
 
 
+def test_a_stream_may_be_deselected_in_its_entry_too() -> None:
+    """As Meltano does beside the metadata."""
+    deselected = [{"breadcrumb": [], "metadata": {"selected": False}}]
+    check_catalog(changed(selected=False, metadata=deselected), ["calls"])
+
+
 @pytest.mark.parametrize(
     "catalog",
     [
