@@ -160,6 +160,9 @@ class TapCallcap(Tap):
         """Check that calls can be read; the SDK would write a record of each stream instead."""
         if value == CliTestOptionValue.Disabled.value:
             return
+        if value not in {known.value for known in CliTestOptionValue}:
+            msg = f"--test={value} is unknown: write --test, or --test=schema"
+            raise ConfigurationError(msg)
         given: _ConfigInput = ctx.params["config"]
         cls._warn_of_unused_variables(given)
         if value == CliTestOptionValue.Schema.value:

@@ -167,3 +167,11 @@ def test_structured_logs_hide_the_key(tmp_path: Path) -> None:
     assert '"level":"error"' in run.log
     assert "GET /\\u2026/get/calls/ failed" in run.log
     assert "c4n4ry" not in run.log
+
+
+def test_an_unknown_value_of_test_is_one_line(tmp_path: Path) -> None:
+    """It would be taken for the whole test."""
+    run = run_command("--test=shcema", folder=tmp_path, config={"api_key": "sandbox"})
+    assert run.code == 1
+    assert "--test=shcema is unknown: write --test, or --test=schema" in run.log
+    assert len(run.log.splitlines()) == 1
