@@ -180,14 +180,15 @@ def check_catalog(value: Mapping[str, Any], streams: Sequence[str]) -> None:
     Raises:
         ConfigurationError: If it is not.
     """
+    entries = _convert(value, _Catalog, "catalog", "make a new one with --discover").streams
     seen = set()
-    for entry in _convert(value, _Catalog, "catalog", "make a new one with --discover").streams:
+    for entry, given in zip(entries, value["streams"], strict=True):
         name = entry.tap_stream_id
         if name in seen:  # the last would win
             msg = f"The catalog has the stream {name!r} twice: remove one"
             raise ConfigurationError(msg)
         seen.add(name)
-        _check_metadata_names(name, value["streams"][len(seen) - 1].get("metadata", ()))
+        _check_metadata_names(name, given.get("metadata", ()))
         if name not in streams:
             near = get_close_matches(name, streams, n=1)
             hint = f"did you mean {near[0]}?" if near else f"this tap has {', '.join(streams)}"

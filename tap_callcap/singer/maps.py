@@ -134,12 +134,13 @@ def _unknown_names(name: str, expression: str, stream: CallcapStream) -> list[st
     selected = selected_part(stream.effective_schema, stream.mask)["properties"]
     known = {*selected, *custom.expr_evaluator.functions, *OF_EXPRESSIONS}
     known |= ({"self"} if name in selected else set()) | ({"fake"} if custom.fake else set())
-    names = [node for node in ast.walk(ast.parse(expression)) if isinstance(node, ast.Name)]
+    nodes = [*ast.walk(ast.parse(expression))]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
     known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
     options = custom.map_config or {}
     unset = [
         f"config[{node.slice.value!r}]"
-        for node in ast.walk(ast.parse(expression))
+        for node in nodes
         if isinstance(node, ast.Subscript)
         and isinstance(node.value, ast.Name)
         and node.value.id == "config"

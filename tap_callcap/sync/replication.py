@@ -165,7 +165,7 @@ class Replication:
                 yield shaper.records(event)
             self.progress.log(latest.end)
         may_move = first.is_zone_confirmed and latest.end > span.start
-        if may_move and proof and not proof.waits_for_a_later_run:  # nothing here could prove it
+        if may_move and proof and (proof.run() or not proof.waits_for_a_later_run):
             yield Checkpoint(latest.end)
         return latest.end
 

@@ -113,16 +113,15 @@ class RowReader:
                     continue
                 rows.versions.append(version)
                 modified = version[1]
-                # A search for the hour in which a call is shown may not find it.
-                is_hour_off = not low <= modified < high and (
-                    asked.is_an_hour_off(modified, self._zone)
-                )
-                if start <= modified < end or is_hour_off:
-                    if version not in self._seen:
-                        self._seen.add(version)
-                        new.append(call)
-                elif not (low <= modified < high or modified >= began):
-                    rows.stray = modified
+                is_kept = start <= modified < end
+                if not is_kept and not low <= modified < high:
+                    # A search for the hour in which such a call is shown may not find it.
+                    is_kept = asked.is_an_hour_off(modified, self._zone)
+                    if not is_kept and modified < began:
+                        rows.stray = modified
+                if is_kept and version not in self._seen:
+                    self._seen.add(version)
+                    new.append(call)
             yield new
         self.samples.update({text[17:19] == "00": text for _, text in rows.versions})
         return rows

@@ -100,8 +100,7 @@ class ZoneProof:
             FatalAPIError: If Callcap does not keep to the zone, with what to do.
         """
         zone, failed = self._search.zone, None
-        while self._call is not None and self._ask_again is not None:
-            call, self._call = self._call, None
+        while (call := self._call) is not None and self._ask_again is not None:
             is_found = self._is_found(call, zone)
             is_moved = is_found and self._is_moved(call)
             if is_moved or is_moved is None:
@@ -110,9 +109,10 @@ class ZoneProof:
                 self._is_done = is_found is True or self._unknown == MOST_UNKNOWN
                 said = "Callcap keeps" if is_moved else "It cannot be proven that Callcap keeps"
                 logger.debug("%s to timezone %s", said, zone.key)
+                self._call = None  # only now may `look_at`, in other threads, choose another
             elif call == failed:
                 self._refuse(call, is_found=is_found)
-                self._is_done = True
+                self._is_done, self._call = True, None
             else:  # unless it was edited meanwhile
                 failed, self._call = call, self._known_call(self._ask_again())
         return self._is_done
