@@ -265,6 +265,18 @@ def test_a_page_that_is_gone_when_it_is_asked_for_again_proves_nothing() -> None
         next(reading)
 
 
+def test_a_call_that_only_the_other_pass_of_a_repeated_hour_shows_is_written() -> None:
+    """A server that compares wall times may not find it where it shows it: so it comes here."""
+    start = datetime(2026, 11, 1, 6, 19, tzinfo=UTC)  # 01:19 in US/Central, for the first time
+    minutes = {"in it": "06:19", "beside it": "06:20", "an hour off": "07:19"}
+    shown = [(name, f"2026-11-01T{minute}:11Z") for name, minute in minutes.items()]
+    pages = Mock(page_or_none=Mock(return_value=None))
+    rows = RowReader(pages, lambda raw: (raw, raw[0]), UTC)
+    page = Mock(calls=shown, clock=start + timedelta(hours=9))
+    written = [call for calls in rows.read(Window(start, start + MINUTE), page) for call in calls]
+    assert written == ["in it", "an hour off"]
+
+
 # Calls that cannot be read.
 
 
