@@ -171,3 +171,12 @@ def test_the_schemas_alone_need_no_request(tmp_path: Path) -> None:
     found = CliRunner().invoke(TapCallcap.cli, [f"--config={file}", "--test=schema"])
     assert found.exit_code == 0, found.output
     assert '"type":"SCHEMA","stream":"calls"' in found.output
+
+
+def test_an_unknown_value_is_refused(tmp_path: Path) -> None:
+    """It would be taken for the whole test."""
+    file = tmp_path / "config.json"
+    file.write_text('{"api_key": "sandbox"}', encoding="utf-8")
+    found = CliRunner().invoke(TapCallcap.cli, [f"--config={file}", "--test=shcema"])
+    assert isinstance(found.exception, ConfigurationError)
+    assert str(found.exception) == "--test=shcema is unknown: write --test, or --test=schema"
